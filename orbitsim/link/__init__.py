@@ -1,0 +1,1 @@
+"""Links: power budgets, rates and the capacity that a transfer can use over time."""

@@ -1,0 +1,1 @@
+"""Orbits: satellites, positions, contacts and crosslink topology."""

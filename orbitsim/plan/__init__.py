@@ -1,0 +1,1 @@
+"""Planning: delay models, the planning problem, the schemes and routes."""

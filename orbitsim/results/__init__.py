@@ -1,0 +1,1 @@
+"""Results: metrics, the run folder and what is printed of it."""

@@ -1,0 +1,1 @@
+"""Simulation: SimPy processes that carry out plans on places; the only users of SimPy."""

@@ -1,0 +1,1 @@
+"""Workload: image tiles, model layers, measured traces and what each costs on a device."""
