@@ -1,0 +1,175 @@
+"""What moves through the simulation: tasks, their mini-batches, and the steps each mini-batch takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from orbitsim.link.capacity import CapacityCurve
+from orbitsim.plan.delivery import Booking
+from orbitsim.sim.places import Server
+
+
+class Part(IntEnum):
+    """Where the time of a mini-batch goes; the parts of a delivered mini-batch add up to its delay."""
+
+    QUEUE = 0
+    COMPUTE = 1
+    CODEC = 2
+    ISL = 3
+    DOWNLINK = 4
+    PROPAGATION = 5
+    CONTACT_WAIT = 6
+
+
+PART_COLUMNS = ("queue_s", "compute_s", "codec_s", "isl_s", "downlink_s", "propagation_s", "contact_wait_s")
+
+
+class Step:
+    """One service at one server: computing for a fixed time, or sending bytes over a capacity curve.
+
+    Parameters
+    ----------
+    server : Server
+        Who serves it.
+    part : Part
+        COMPUTE, ISL or DOWNLINK.
+    seconds : float
+        Duration of computing, codec included. [s]
+    codec_s : float
+        Share of `seconds` that is encoding and decoding. [s]
+    curve : CapacityCurve or None
+        Capacity that sending uses; None for computing.
+    n_bytes : float
+        Bytes to send. [B]
+    delay_at : callable or None
+        Propagation delay of the hop at a time; None when there is none. [s]
+    energy_j : float or None
+        Energy of computing, None where it is not known. [J]
+    origin_s : tuple of float
+        Seconds of `seconds` that rest on measured, modelled and published figures. [s]
+    """
+
+    __slots__ = (
+        "codec_s", "count", "curve", "delay_at", "energy_j", "gated", "has_outages", "n_bytes", "origin_s", "part",
+        "seconds", "server",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        server: Server,
+        part: Part,
+        *,
+        seconds: float = 0.0,
+        codec_s: float = 0.0,
+        curve: CapacityCurve | None = None,
+        n_bytes: float = 0.0,
+        delay_at: Callable[[float], float] | None = None,
+        energy_j: float | None = None,
+        origin_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> None:
+        self.server = server
+        self.part = part
+        self.seconds = seconds
+        self.codec_s = codec_s
+        self.curve = curve
+        self.n_bytes = n_bytes
+        self.delay_at = delay_at
+        self.energy_j = energy_j
+        self.origin_s = origin_s
+        self.has_outages = curve is not None and not is_constant(curve)
+        self.gated = self.has_outages and part is Part.DOWNLINK
+        self.count = 0
+
+
+def is_constant(curve: CapacityCurve) -> bool:
+    """Whether a curve never closes before its end, so that no time on it can be a wait for a contact."""
+    starts, ends = curve.windows()
+    return len(starts) == 1 and starts[0] <= 0.0 and ends[0] == math.inf
+
+
+class Task:
+    """One imaging task of a scheme: when it started and what became of its mini-batches."""
+
+    __slots__ = (
+        "downlink_bytes", "end_s", "index", "isl_bytes", "last", "n_batches", "n_delivered", "start_s", "undeliverable",
+    )  # fmt: skip
+
+    def __init__(self, index: int, start_s: float, n_batches: int) -> None:
+        self.index = index
+        self.start_s = start_s
+        self.n_batches = n_batches
+        self.n_delivered = 0
+        self.end_s = math.nan
+        self.isl_bytes = 0.0
+        self.downlink_bytes = 0.0
+        self.undeliverable = False
+        self.last: MiniBatch | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Delivery:
+    """What is to be delivered once the satellites are done, and what the ground still has to compute.
+
+    Attributes
+    ----------
+    n_bytes : float
+        Results, an activation or raw tiles of one mini-batch. [B]
+    ground : mapping of int to GroundStage
+        What each station computes with it; empty when results are delivered. Only these stations are asked then.
+    """
+
+    n_bytes: float
+    ground: Mapping[int, GroundStage]
+
+
+@dataclass(frozen=True, slots=True)
+class GroundStage:
+    """Computing of one mini-batch at a station: seconds, codec's share, energy and seconds by origin. [s, s, J, s]"""
+
+    seconds: float
+    codec_s: float
+    energy_j: float | None
+    origin_s: tuple[float, float, float]
+
+
+class MiniBatch:
+    """One mini-batch on its way.
+
+    Attributes
+    ----------
+    steps, position : tuple of Step, int
+        Steps still known, and the one it waits for or is in.
+    delivery : Delivery or None
+        What happens after the compute chain, on a route whose way to the ground is chosen at run time.
+    holder : int
+        Satellite that holds it between the compute chain and its delivery.
+    booking : Booking or None
+        Contact that was chosen for it; None before that, and on a route fixed beforehand.
+    deadline_s : float
+        End of the contact for which its downlink was booked; later than that, the way is chosen again. [s]
+    parts : list of float
+        Seconds in each `Part` so far. [s]
+    """
+
+    __slots__ = (
+        "arrived_s", "booking", "deadline_s", "delivery", "holder", "index", "parts", "position", "started", "steps",
+        "task",
+    )  # fmt: skip
+
+    def __init__(
+        self, task: Task, index: int, steps: tuple[Step, ...], delivery: Delivery | None = None, holder: int = -1
+    ) -> None:
+        self.task = task
+        self.index = index
+        self.steps = steps
+        self.position = 0
+        self.arrived_s = task.start_s
+        self.deadline_s = math.inf
+        self.delivery = delivery
+        self.holder = holder
+        self.booking: Booking | None = None
+        self.started = False
+        self.parts = [0.0] * len(Part)

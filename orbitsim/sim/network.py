@@ -1,0 +1,147 @@
+"""The network that a scheme runs on: which server does the work of which node and link, and the steps between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import simpy
+
+from orbitsim.link.schedule import LinkSchedule
+from orbitsim.plan.delivery import ContactWindow
+from orbitsim.sim.jobs import Part, Step
+from orbitsim.sim.places import Server
+from orbitsim.sim.processes import Advance, Rebook, serve
+from orbitsim.sim.recorder import Recorder
+
+Execution = Literal["overlapped", "sequential", "serial"]
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What every scheme meets alike: places, links and contacts, all computed before the first event.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Satellites, then stations.
+    n_satellites : int
+        Number of satellites.
+    horizon_s : float
+        End of the scenario. [s]
+    link : callable
+        Link from one node to another, by index; called once for each pair that is used.
+    windows : tuple of ContactWindow
+        Contacts over which something may be delivered.
+    n_hops : callable
+        Hops from a satellite to every satellite at a time; negative where there is no way.
+    path : callable
+        Satellites on the way from one to another at a time, both ends included.
+    hop_rate_bps, hop_propagation_s : float
+        Typical crosslink, for estimates of arrival only. [bit/s, s]
+    half_duplex : bool
+        Whether both directions of a crosslink share one transmitter.
+    """
+
+    names: tuple[str, ...]
+    n_satellites: int
+    horizon_s: float
+    link: Callable[[int, int], LinkSchedule]
+    windows: tuple[ContactWindow, ...] = ()
+    n_hops: Callable[[int, float], Sequence[int]] = field(default=lambda satellite, t_s: ())
+    path: Callable[[int, int, float], Sequence[int]] = field(default=lambda source, target, t_s: ())
+    hop_rate_bps: float = 1.0
+    hop_propagation_s: float = 0.0
+    half_duplex: bool = False
+
+
+class Network:
+    """Servers of one simulation, made when first used, each with its process.
+
+    Under ``"sequential"`` a node's processor and transmitters are one server, held from the start of computing to the
+    end of sending; under ``"serial"`` everything is one server, held through propagation too.
+    """
+
+    def __init__(
+        self,
+        env: simpy.Environment,
+        world: World,
+        recorder: Recorder,
+        execution: Execution,
+        advance: Advance,
+        rebook: Rebook,
+    ) -> None:
+        self._env = env
+        self._world = world
+        self._recorder = recorder
+        self._execution = execution
+        self._advance = advance
+        self._rebook = rebook
+        self._servers: dict[tuple[int, ...], Server] = {}
+
+    @property
+    def servers(self) -> list[Server]:
+        """Servers in the order of their first use, which is their index."""
+        return list(self._servers.values())
+
+    def _server(self, key: tuple[int, ...], name: str, kind: str) -> Server:
+        if self._execution == "serial":
+            key, name, kind = (), "route", "route"
+        elif self._execution == "sequential" and len(key) > 1 and kind != "input":
+            key, name, kind = key[:1], self._world.names[key[0]], "node"
+        elif self._execution == "sequential" and kind == "processor":
+            kind = "node"
+        server = self._servers.get(key)
+        if server is None:
+            server = Server(len(self._servers), name, kind)
+            self._servers[key] = server
+            self._env.process(
+                serve(
+                    self._env,
+                    server,
+                    self._recorder,
+                    self._advance,
+                    self._rebook,
+                    held=self._execution == "serial",
+                )
+            )
+        return server
+
+    def processor(self, node: int) -> Server:
+        """Return the processor of a node."""
+        return self._server((node,), self._world.names[node], "processor")
+
+    def transmitter(self, source: int, target: int, kind: str) -> Server:
+        """Return the transmitter from one node to another."""
+        names = self._world.names
+        if self._world.half_duplex and kind == "isl":
+            low, high = sorted((source, target))
+            return self._server((low, high, 0), f"{names[low]}<>{names[high]}", kind)
+        return self._server((source, target), f"{names[source]}>{names[target]}", kind)
+
+    def compute(
+        self,
+        node: int,
+        seconds: float,
+        codec_s: float = 0.0,
+        energy_j: float | None = None,
+        origin_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> Step:
+        """Return the step of computing on a node."""
+        return Step(
+            self.processor(node), Part.COMPUTE, seconds=seconds, codec_s=codec_s, energy_j=energy_j, origin_s=origin_s
+        )
+
+    def send(self, source: int, target: int, n_bytes: float) -> Step:
+        """Return the step of sending bytes over the link from one node to another."""
+        link = self._world.link(source, target)
+        return Step(
+            self.transmitter(source, target, link.kind),
+            Part.DOWNLINK if link.kind == "downlink" else Part.ISL,
+            curve=link.curve,
+            n_bytes=n_bytes,
+            delay_at=link.delay_at,
+        )
+
+

@@ -1,0 +1,141 @@
+"""SimPy processes: a server that serves its queue, a sensor that starts tasks, a controller that watches the windows.
+
+Events at the same time are handled in the order of their creation (SimPy's rule), so a run is a function of its input.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+import simpy
+
+from orbitsim.sim.jobs import MiniBatch, Part
+from orbitsim.sim.places import Server
+from orbitsim.sim.recorder import Recorder
+
+Advance = Callable[[MiniBatch, float], Server | None]
+Rebook = Callable[[MiniBatch, float], None]
+Process = Generator[simpy.Event, Any, None]
+
+_QUEUE, _CODEC, _PROPAGATION, _WAIT = Part.QUEUE, Part.CODEC, Part.PROPAGATION, Part.CONTACT_WAIT
+_COMPUTE, _ISL, _DOWNLINK = Part.COMPUTE, Part.ISL, Part.DOWNLINK
+
+
+def serve(
+    env: simpy.Environment, server: Server, recorder: Recorder, advance: Advance, rebook: Rebook, *, held: bool
+) -> Process:
+    """Serve a server's queue for ever.
+
+    Parameters
+    ----------
+    env : simpy.Environment
+        Clock and event queue.
+    server : Server
+        The server.
+    recorder : Recorder
+        Takes every passage.
+    advance : callable
+        Moves a mini-batch to its next step; returns that step's server, or None when there is none.
+    rebook : callable
+        Chooses another way for a mini-batch that would miss its contact.
+    held : bool
+        Keep the server during propagation too (nothing overlaps at all).
+    """
+    queue = server.queue
+    timeout = env.timeout
+    record = recorder.passage
+
+    def arrive(event: Any) -> None:
+        batch = event.value
+        now = env.now
+        following = advance(batch, now)
+        if following is not None:
+            batch.arrived_s = now
+            following.put(batch)
+
+    while True:
+        while not queue:
+            server.idle = env.event()
+            yield server.idle
+        batch = queue.popleft()
+        while True:
+            step = batch.steps[batch.position]
+            part = step.part
+            parts = batch.parts
+            start = env.now
+            curve = step.curve
+            if curve is None:
+                duration = step.seconds
+                batch.started = True
+            else:
+                finish = curve.finish_at(start, step.n_bytes)
+                if finish > batch.deadline_s and step.gated:
+                    rebook(batch, start)
+                    break
+                batch.started = True
+                duration = finish - start
+                if duration == math.inf:
+                    # The link never opens again: the mini-batch and what waits behind it stay where they are.
+                    queue.appendleft(batch)
+                    server.idle = None
+                    yield env.event()
+            yield timeout(duration)
+            end = start + duration
+            # Bookkeeping: the time since arrival goes to the queue, to the service, and to waiting for a contact.
+            if curve is None:
+                parts[_QUEUE] += start - batch.arrived_s
+                parts[_COMPUTE] += duration - step.codec_s
+                parts[_CODEC] += step.codec_s
+                busy = duration
+            else:
+                task = batch.task
+                if part is _ISL:
+                    task.isl_bytes += step.n_bytes
+                else:
+                    task.downlink_bytes += step.n_bytes
+                closed = curve.closed_seconds_between(start, end) if step.has_outages else 0.0
+                if step.gated:
+                    waited = curve.closed_seconds_between(batch.arrived_s, start) if start > batch.arrived_s else 0.0
+                    parts[_WAIT] += waited + closed
+                    parts[_QUEUE] += start - batch.arrived_s - waited
+                else:
+                    parts[_QUEUE] += start - batch.arrived_s + closed
+                busy = duration - closed
+                parts[part] += busy
+                server.n_bytes += step.n_bytes
+            server.busy_s += busy
+            server.n_served += 1
+            step.count += 1
+            record(batch.task.index, batch.index, server.index, part, start, end)
+            if step.delay_at is not None:
+                delay = step.delay_at(end)
+                if delay > 0.0:
+                    parts[_PROPAGATION] += delay
+                    if not held:
+                        timeout(delay, batch).callbacks.append(arrive)  # type: ignore[union-attr]
+                        break
+                    yield timeout(delay)
+                    end = env.now
+            following = advance(batch, end)
+            if following is None:
+                break
+            batch.arrived_s = end
+            if following is not server:
+                following.put(batch)
+                break
+
+
+def start_tasks(env: simpy.Environment, starts: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
+    """Start tasks at their times: the sensor hands over all mini-batches of a task at once."""
+    for start_s, begin in starts:
+        yield env.timeout(start_s - env.now)
+        begin(env.now)
+
+
+def watch_windows(env: simpy.Environment, edges: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
+    """Call the window controller at each edge of a visibility window."""
+    for t_s, react in edges:
+        yield env.timeout(t_s - env.now)
+        react(env.now)
