@@ -1,0 +1,124 @@
+"""Codec tables: the bytes that a codec keeps, and the accuracy that this costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orbitsim.errors import InputError, Problem
+
+_DECIMALS = 12  # differences of accuracies are rounded here, so that 0.98 - 0.97 is a loss of 0.01 and not of a little more
+
+
+@dataclass(frozen=True, slots=True)
+class CodecTable:
+    """A calibration of a codec: what each setting keeps and loses.
+
+    Attributes
+    ----------
+    name : str
+        Name of the table; ``inline`` when it stands in a scenario.
+    ratio : tuple of float
+        Bytes kept by each setting, relative to the uncompressed fp32 activation, ascending, in (0, 1]. [1]
+    accuracy : tuple of float
+        Accuracy of the model under each setting, on one compressed hop; relative to the uncompressed model's where a
+        source gives only losses. [1]
+    loss : tuple of float
+        Accuracy lost under each setting against `baseline_accuracy`, at least 0. [1]
+    baseline_accuracy : float
+        Accuracy without compression; 1 where a source gives only losses. [1]
+    origin : str
+        How the numbers came about, and on what.
+    source : str
+        Where the numbers stand.
+    """
+
+    name: str
+    ratio: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    loss: tuple[float, ...]
+    baseline_accuracy: float = 1.0
+    origin: str = "given by the user"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        problems = _problems(self.ratio, "accuracy", self.accuracy) + _problems(self.ratio, "loss", self.loss)
+        if problems:
+            raise InputError(dict.fromkeys(problems)).located(f"codec table {self.name}")
+
+    @classmethod
+    def from_loss(
+        cls, name: str, ratio: Sequence[float], loss: Sequence[float], *, origin: str = "", source: str = ""
+    ) -> CodecTable:
+        """Return the table of ratios and losses of accuracy (in points of 1), in any order of ratio."""
+        problems = _problems(ratio, "loss", loss)
+        if problems:
+            raise InputError(problems).located(f"codec table {name}")
+        pairs = sorted(zip(map(float, ratio), map(float, loss), strict=True))
+        return cls(
+            name,
+            tuple(r for r, _ in pairs),
+            tuple(round(1.0 - lost, _DECIMALS) for _, lost in pairs),
+            tuple(lost for _, lost in pairs),
+            1.0,
+            origin or "given by the user",
+            source,
+        )
+
+    @classmethod
+    def from_accuracy(
+        cls, name: str, ratio: Sequence[float], accuracy: Sequence[float], *, origin: str = "", source: str = ""
+    ) -> CodecTable:
+        """Return the table of ratios and accuracies, in any order of ratio; losses count from the best accuracy."""
+        problems = _problems(ratio, "accuracy", accuracy)
+        if problems:
+            raise InputError(problems).located(f"codec table {name}")
+        pairs = sorted(zip(map(float, ratio), map(float, accuracy), strict=True))
+        best = max(reached for _, reached in pairs)
+        return cls(
+            name,
+            tuple(r for r, _ in pairs),
+            tuple(reached for _, reached in pairs),
+            tuple(round(best - reached, _DECIMALS) for _, reached in pairs),
+            best,
+            origin or "given by the user",
+            source,
+        )
+
+    def min_accuracy(self, max_loss: float) -> float:
+        """Return the accuracy floor that a largest loss of accuracy means for this table. [1]"""
+        return round(self.baseline_accuracy - max_loss, _DECIMALS)
+
+    def allowed(self, max_loss: float) -> tuple[float, ...]:
+        """Return the ratios whose loss on one hop is at most `max_loss` (the paper's Eq. 12), ascending. [1]"""
+        return tuple(r for r, lost in zip(self.ratio, self.loss, strict=True) if lost <= max_loss)
+
+
+def _problems(ratio: Sequence[float], key: str, values: Sequence[float]) -> list[Problem]:
+    """Return the faults of a list of ratios and the list beside it."""
+    if not ratio:
+        return [Problem("ratio", "expected at least one ratio, got an empty list")]
+    problems = [
+        Problem(f"ratio.{i}", f"expected a number above 0 and at most 1, got {r!r}")
+        for i, r in enumerate(ratio)
+        if not _is_number(r) or not 0 < r <= 1
+    ]
+    problems += [
+        Problem(f"ratio.{i}", f"expected each ratio once, got {r!r} again") for i, r in enumerate(ratio) if r in ratio[:i]
+    ]
+    if len(ratio) != len(values):
+        problems.append(Problem(key, f"expected as many entries as ratio ({len(ratio)}), got {len(values)}"))
+    problems += [
+        Problem(f"{key}.{i}", f"expected a number from 0 to 1, got {v!r}")
+        for i, v in enumerate(values)
+        if not _is_number(v) or not 0 <= v <= 1
+    ]
+    return problems
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+IDENTITY = CodecTable.from_loss("identity", [1.0], [0.0], origin="by definition", source="activations sent as they are")
