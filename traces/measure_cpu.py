@@ -2,15 +2,15 @@
 
     python traces/measure_cpu.py --out traces/cpu-NAME-vit-b.parquet --device cpu-NAME
 
-Needs torch, and orbitsim on the path. Each pass runs embedding, blocks and head one after another, each on the output of
-the one before and each timed alone; passes through the whole model, timed as one, alternate with them, so that both
+Needs torch, and orbitsim on the path. Each pass runs embedding, blocks and head one after another, each on the output
+of the one before and each timed alone; passes through the whole model, timed as one, alternate with them, so that both
 meet the same state of the machine. Run it on an idle machine: the load average is written into the provenance.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import datetime as dt
 import os
 import platform
 import sys
@@ -144,7 +144,7 @@ def main() -> None:
         "orbitsim": orbitsim.__version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "created_utc": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "created_utc": dt.datetime.now(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "command": f"python traces/measure_cpu.py --out {arguments.out.name} --device {arguments.device} "
         f"--threads {' '.join(map(str, arguments.threads))} --batch-size {' '.join(map(str, arguments.batch_size))}",
         "processor": {k: info.get(k, "") for k in ("model name", "cpu family", "model", "stepping", "cpu MHz")},

@@ -20,6 +20,7 @@ class Embedding(nn.Module):
         self.positions = nn.Parameter(torch.zeros(1, (image_px // patch_px) ** 2 + 1, width))
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the tokens of a batch of images, (N, T, width)."""
         patches = self.project(images).flatten(2).transpose(1, 2)
         return torch.cat([self.class_token.expand(len(images), -1, -1), patches], dim=1) + self.positions
 
@@ -38,6 +39,7 @@ class Block(nn.Module):
         self.contract = nn.Linear(mlp_width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the tokens after this block, (N, T, width)."""
         n_samples, n_tokens, width = x.shape
         qkv = self.qkv(self.attention_norm(x)).reshape(n_samples, n_tokens, 3, self.n_heads, width // self.n_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
@@ -55,6 +57,7 @@ class Head(nn.Module):
         self.classify = nn.Linear(width, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the scores, (N, classes)."""
         return self.classify(self.norm(x)[:, 0])
 
 

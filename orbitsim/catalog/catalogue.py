@@ -20,10 +20,7 @@ from orbitsim.errors import InputError, Problem
 Kind = Literal["device", "model"]
 
 _SHIPPED_FILES = ("devices.toml", "models.toml")
-_TABLES: Mapping[str, tuple[Kind, type[Device] | type[ModelEntry]]] = {
-    "devices": ("device", Device),
-    "models": ("model", ModelEntry),
-}
+_TABLES: Mapping[str, type[Entry]] = {"devices": Device, "models": ModelEntry, "citations": Citation}  # in field order
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
@@ -64,7 +61,7 @@ class Catalogue:
     def with_file(self, path: str | Path) -> Catalogue:
         """Return this catalogue with the entries of a user's TOML file added.
 
-        The file has the layout of the shipped ones: ``[devices.NAME]``, ``[models.NAME]`` and ``[citations.KEY]``. It may
+        The file has the layout of the shipped ones: ``[devices.NAME]``, ``[models.NAME]``, ``[citations.KEY]``. It may
         cite the shipped sources by key, and may not redefine a name or a key.
 
         Raises
@@ -86,43 +83,37 @@ class Catalogue:
         except tomllib.TOMLDecodeError as error:
             raise InputError(Problem("", f"expected TOML; {error}", source)) from error
         problems: list[Problem] = []
-        new: dict[str, dict[str, Any]] = {"device": {}, "model": {}}
-        sources: dict[str, Citation] = {}
+        new: dict[str, dict[str, Any]] = {"devices": {}, "models": {}, "citations": {}}
         for table, content in data.items():
-            if table not in {*_TABLES, "citations"} or not isinstance(content, dict):
-                expected = ", ".join([*_TABLES, "citations"])
-                problems.append(Problem(table, f"expected one of the tables {expected}"))
+            if table not in _TABLES or not isinstance(content, dict):
+                problems.append(Problem(table, f"expected one of the tables {', '.join(_TABLES)}"))
                 continue
             for name, fields in content.items():
-                kind, entry_type = _TABLES.get(table, ("citation", Citation))
-                taken = self.sources if table == "citations" else self._entries(kind)
-                if name in taken:
-                    problems.append(Problem(f"{table}.{name}", f"expected a new name, {name!r} is in the catalogue already"))
-                if table == "citations":
-                    entry = _validated(Citation, fields, f"citations.{name}", problems)
-                    sources |= {name: entry} if entry else {}
-                else:
-                    named = {**fields, "name": name} if isinstance(fields, dict) else fields
-                    entry = _validated(entry_type, named, f"{table}.{name}", problems)
-                    new[kind] |= {name: entry} if entry else {}
-        all_sources = {**self.sources, **sources}
-        broken_sources = set(data.get("citations", {})) - set(sources)
-        for table, (kind, _) in _TABLES.items():
-            for name, entry in new[kind].items():
-                unknown = sorted(set(cited(entry)) - set(all_sources) - broken_sources)
-                problems += [Problem(f"{table}.{name}", f"expected a table [citations.{key}], there is none") for key in unknown]
+                key = f"{table}.{name}"
+                if name in self._table(table):
+                    problems.append(Problem(key, f"expected a new name, {name!r} is in the catalogue already"))
+                if table != "citations" and isinstance(fields, dict):
+                    fields = {**fields, "name": name}  # noqa: PLW2901  entries know their names
+                entry = _validated(_TABLES[table], fields, key, problems)
+                if entry is not None:
+                    new[table][name] = entry
+        # Citations that are there but broken have a problem of their own already.
+        citable = {*self.sources, *data.get("citations", {})}
+        for table in ("devices", "models"):
+            for name, entry in new[table].items():
+                unknown = sorted(set(cited(entry)) - citable)
+                problems += [Problem(f"{table}.{name}", f"expected a table [citations.{k}]") for k in unknown]
         if problems:
             raise InputError(problems).located(source)
-        return Catalogue(
-            MappingProxyType({**self.devices, **new["device"]}),
-            MappingProxyType({**self.models, **new["model"]}),
-            MappingProxyType(all_sources),
-        )
+        return Catalogue(*(MappingProxyType({**self._table(table), **new[table]}) for table in _TABLES))
 
-    def _entries(self, kind: str) -> Mapping[str, Any]:
+    def _table(self, table: str) -> Mapping[str, Any]:
+        return {"devices": self.devices, "models": self.models, "citations": self.sources}[table]
+
+    def _entries(self, kind: Kind) -> Mapping[str, Any]:
         if kind not in {"device", "model"}:
             raise ValueError(f"expected kind 'device' or 'model', got {kind!r}")
-        return self.devices if kind == "device" else self.models
+        return self._table(f"{kind}s")
 
 
 def _validated(entry_type: type[EntryT], fields: Any, key: str, problems: list[Problem]) -> EntryT | None:

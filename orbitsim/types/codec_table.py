@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orbitsim.errors import InputError, Problem
 
-_DECIMALS = 12  # differences of accuracies are rounded here, so that 0.98 - 0.97 is a loss of 0.01 and not of a little more
+_DECIMALS = 12  # of a difference of accuracies: 0.98 - 0.97 is a loss of 0.01, not of a little more
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +87,11 @@ class CodecTable:
         )
 
     def min_accuracy(self, max_loss: float) -> float:
-        """Return the accuracy floor that a largest loss of accuracy means for this table. [1]"""
+        """Return the accuracy floor that a largest loss of accuracy means for this table [1]."""
         return round(self.baseline_accuracy - max_loss, _DECIMALS)
 
     def allowed(self, max_loss: float) -> tuple[float, ...]:
-        """Return the ratios whose loss on one hop is at most `max_loss` (the paper's Eq. 12), ascending. [1]"""
+        """Return the ratios whose loss on one hop is at most `max_loss` (the paper's Eq. 12), ascending [1]."""
         return tuple(r for r, lost in zip(self.ratio, self.loss, strict=True) if lost <= max_loss)
 
 
@@ -105,7 +105,9 @@ def _problems(ratio: Sequence[float], key: str, values: Sequence[float]) -> list
         if not _is_number(r) or not 0 < r <= 1
     ]
     problems += [
-        Problem(f"ratio.{i}", f"expected each ratio once, got {r!r} again") for i, r in enumerate(ratio) if r in ratio[:i]
+        Problem(f"ratio.{i}", f"expected each ratio once, got {r!r} again")
+        for i, r in enumerate(ratio)
+        if r in ratio[:i]
     ]
     if len(ratio) != len(values):
         problems.append(Problem(key, f"expected as many entries as ratio ({len(ratio)}), got {len(values)}"))

@@ -47,17 +47,17 @@ TRACE_COLUMNS: tuple[TraceColumn, ...] = (
     TraceColumn("device", "string", "-", False, "board or processor that was timed, without its power mode"),
     TraceColumn("power_mode", "string", "-", False, "power mode, thread count or clock setting (`15W`, `2-threads`)"),
     TraceColumn("model", "string", "-", False, "model, by its name in the catalogue where it has one"),
-    TraceColumn("block_kind", "string", "-", False, "`embedding`, `block`, `head`; or `forward`: the whole model in one"),
+    TraceColumn("block_kind", "string", "-", False, "`embedding`, `block`, `head`; or `forward`: the whole model"),
     TraceColumn("block_index", "int32", "-", False, "0, 1, ... within its kind, in the order of execution"),
     TraceColumn("batch_size", "int32", "-", False, "samples (tiles, sequences) in the mini-batch that was timed"),
-    TraceColumn("precision", "string", "-", False, "`fp32`, `tf32`, `fp16`, `bf16`, `int8`, or `amp-fp16` and the like"),
+    TraceColumn("precision", "string", "-", False, "`fp32`, `tf32`, `fp16`, `bf16`, `int8`, or another such name"),
     TraceColumn("mean_s", "float64", "s", False, "mean time of one execution on the whole mini-batch"),
     TraceColumn("std_s", "float64", "s", True, "standard deviation of a single execution (n - 1 in the denominator)"),
     TraceColumn("min_s", "float64", "s", True, "shortest execution"),
     TraceColumn("p50_s", "float64", "s", True, "median"),
     TraceColumn("p95_s", "float64", "s", True, "95th percentile"),
     TraceColumn("n_samples", "int32", "-", True, "executions behind the statistics; missing where a source is silent"),
-    TraceColumn("activation_bytes", "int64", "B", True, "tensor that leaves the block, whole mini-batch, this precision"),
+    TraceColumn("activation_bytes", "int64", "B", True, "tensor that leaves the block, of the whole mini-batch"),
     TraceColumn("weights_bytes", "int64", "B", True, "parameters of the block at this precision"),
     TraceColumn("peak_memory_bytes", "int64", "B", True, "highest memory in use while the block ran, weights included"),
     TraceColumn("energy_j", "float64", "J", True, "mean energy of one execution on the whole mini-batch"),
@@ -161,11 +161,11 @@ class Profile:
         return (*first, self.blocks[layer], *last)
 
     def layer_s(self) -> FloatArray:
-        """Return the mean time of each layer on one mini-batch, shape (L,), embedding and head folded in. [s]"""
+        """Return the mean time of each layer on one mini-batch, shape (L,), embedding and head folded in [s]."""
         return np.array([sum(row.mean_s for row in self._parts(i)) for i in range(self.n_layers)], dtype=np.float64)
 
     def layer_energy_j(self) -> FloatArray | None:
-        """Return the energy of each layer on one mini-batch, shape (L,); None unless every row knows it. [J]"""
+        """Return the energy of each layer on one mini-batch, shape (L,); None unless every row knows it [J]."""
         energies = [[row.energy_j for row in self._parts(i)] for i in range(self.n_layers)]
         if not energies or any(value is None for layer in energies for value in layer):
             return None

@@ -82,16 +82,21 @@ def mini_batches(n_tiles: int, batch_size: int) -> int:
     return _ceil_div(n_tiles, batch_size)
 
 
+def task_mini_batches(n_images: int, resolution: str | tuple[int, int], tile_px: int, batch_size: int) -> int:
+    """Return the number of mini-batches of a task of `n_images` images; a mini-batch may hold tiles of several images."""
+    return mini_batches(n_images * tiles_per_image(resolution, tile_px), batch_size)
+
+
 def tile_bytes(tile_px: int, bytes_per_pixel: float) -> float:
-    """Return the size of one raw tile of side `tile_px` [px], where `bytes_per_pixel` covers all channels. [B]"""
+    """Return the size of one raw tile of side `tile_px` [px], where `bytes_per_pixel` covers all channels [B]."""
     return tile_px * tile_px * bytes_per_pixel
 
 
 def mini_batch_bytes(batch_size: int, tile_px: int, bytes_per_pixel: float) -> float:
-    """Return the size of one mini-batch of raw tiles; a padded one is sent whole. [B]"""
+    """Return the size of one mini-batch of raw tiles; a padded one is sent whole [B]."""
     return batch_size * tile_bytes(tile_px, bytes_per_pixel)
 
 
 def result_bytes(n_tiles: int) -> int:
-    """Return the size of the results of `n_tiles` tiles: `RESULT_BYTES_PER_TILE` each. [B]"""
+    """Return the size of the results of `n_tiles` tiles: `RESULT_BYTES_PER_TILE` each [B]."""
     return RESULT_BYTES_PER_TILE * n_tiles

@@ -1,6 +1,6 @@
 """Layer graphs: FLOP, parameters and activations of each block of a transformer, computed from its configuration.
 
-A layer is a block. The embedding belongs to the first layer; the final norm and the head belong to the last. FLOP are those
+A layer is a block. The embedding belongs to the first layer, the final norm and the head to the last. FLOP are those
 of the matrix products (1 MAC = 2 FLOP); norms, softmax, activation functions and additions are not counted, as in the
 tools whose figures are published. Attention counts every pair of tokens, also where a causal mask hides half of them.
 """
@@ -58,15 +58,15 @@ class ModelGraph:
 
     @property
     def total_flop(self) -> float:
-        """FLOP of the whole model for one sample. [FLOP]"""
+        """FLOP of the whole model for one sample [FLOP]."""
         return float(self.flop.sum())
 
     def weights_bytes(self, precision: str) -> FloatArray:
-        """Return the size of each layer's weights at a precision, shape (L,). [B]"""
+        """Return the size of each layer's weights at a precision, shape (L,) [B]."""
         return self.n_parameters * BYTES_PER_VALUE[precision]
 
     def workspace_bytes(self, precision: str, batch_size: int) -> float:
-        """Return the memory that the tensors of one block take on a mini-batch at a precision. [B]
+        """Return the memory that the tensors of one block take on a mini-batch at a precision [B].
 
         Blocks run one after another and reuse it, so a stage needs it once, however many layers it holds.
         """
@@ -97,8 +97,8 @@ def transformer_graph(name: str, a: Architecture) -> ModelGraph:
     -----
     With T tokens, width D, MLP width M, H heads of width d and K key/value heads, one block takes
     T (2 D H d + 2 D K d) + 2 T^2 H d + 2 T D M MACs (3 T D M with a gate). The workspace is the larger of the two
-    branches with fused attention (no T x T matrix is kept): stream + normed input + query, key, value + mixed values, or
-    stream + normed input + hidden + activated hidden (one more with a gate).
+    branches with fused attention (no T x T matrix is kept): stream + normed input + query, key, value + mixed
+    values, or stream + normed input + hidden + activated hidden (one more with a gate).
     """
     n_tokens = _n_tokens(a)
     head_width = a.head_width or a.width // a.n_heads

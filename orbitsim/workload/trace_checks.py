@@ -104,10 +104,9 @@ def profile_problems(rows: Sequence[BlockTiming]) -> list[Problem]:
     keys = [(row.profile_key, row.block_kind, row.block_index) for row in rows]
     counts = Counter(keys)
     for number, key in enumerate(keys):
-        if counts[key] > 1 and keys.index(key) != number:
-            problems.append(
-                Problem(f"block_index[{number}]", f"expected each block once in a profile; row {keys.index(key)} has it")
-            )
+        first = keys.index(key) if counts[key] > 1 else number
+        if first != number:
+            problems.append(Problem(f"block_index[{number}]", f"expected each block once; row {first} has it already"))
     indices: dict[tuple[str, str, str, int, str], set[int]] = defaultdict(set)
     kinds: dict[tuple[str, str, str, int, str], set[str]] = defaultdict(set)
     for profile_key, kind, index in keys:
@@ -118,7 +117,7 @@ def profile_problems(rows: Sequence[BlockTiming]) -> list[Problem]:
         name = "/".join(str(part) for part in profile_key)
         missing = sorted(set(range(max(indices[profile_key], default=-1) + 1)) - indices[profile_key])
         if missing:
-            problems.append(Problem("block_index", f"expected blocks 0, 1, ... without a gap in {name}; missing {missing}"))
+            problems.append(Problem("block_index", f"expected no gap in the blocks of {name}; missing {missing}"))
         if not found & {"block", "forward"}:
             problems.append(Problem("block_kind", f"expected blocks, or a forward row, in {name}"))
     return problems

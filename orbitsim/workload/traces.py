@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,12 @@ def find_traces(folder: str | Path | None = None) -> tuple[Path, ...]:
     """Return the trace files of a folder (default: the shipped ones), sorted by name."""
     root = shipped_traces_dir() if folder is None else Path(folder)
     return tuple(sorted(root.glob("*.parquet")))
+
+
+@lru_cache(maxsize=1)
+def shipped_profiles() -> tuple[Profile, ...]:
+    """Return the profiles of all shipped traces."""
+    return tuple(profile for path in find_traces() for profile in read_trace(path).profiles())
 
 
 def read_trace(path: str | Path) -> Trace:
@@ -153,10 +160,12 @@ def _read_metadata(metadata: Mapping[bytes, bytes]) -> tuple[Mapping[str, Any], 
     if not isinstance(provenance, dict):
         problems.append(Problem("", f"expected a JSON object in the file's metadata under {PROVENANCE_KEY.decode()}"))
         return {}, problems
-    problems += [
-        Problem(f"provenance.{key}", "expected a value, found none") for key in REQUIRED_PROVENANCE if not provenance.get(key)
-    ]
-    return provenance, problems
+    return provenance, problems + _provenance_problems(provenance)
+
+
+def _provenance_problems(provenance: Mapping[str, Any]) -> list[Problem]:
+    missing = [key for key in REQUIRED_PROVENANCE if not provenance.get(key)]
+    return [Problem(f"provenance.{key}", "expected a value, found none") for key in missing]
 
 
 def _frozen(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,10 +207,7 @@ def write_trace(rows: Sequence[BlockTiming], path: str | Path, provenance: Mappi
 
     target = Path(path)
     records = [asdict(row) for row in rows]
-    problems = [] if rows else [Problem("", "expected at least one row")]
-    for key in REQUIRED_PROVENANCE:
-        if not provenance.get(key):
-            problems.append(Problem(f"provenance.{key}", "expected a value, found none"))
+    problems = ([] if rows else [Problem("", "expected at least one row")]) + _provenance_problems(provenance)
     for number, record in enumerate(records):
         problems += [Problem(f"{column}[{number}]", message) for column, message in row_problems(record)]
     problems = problems or profile_problems(rows)
