@@ -6,16 +6,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from orbitsim.errors import InputError
-from orbitsim.plan import rivals
+from orbitsim.plan import rivals, search
+from orbitsim.plan.brute_force import brute_force
 from orbitsim.plan.problem import Problem
 from orbitsim.types.plan import PlanResult
 
 PLANNERS: Mapping[str, Callable[[Problem], PlanResult]] = MappingProxyType(
     {
+        "optimal": search.optimal,
         "uniform": rivals.uniform,
         "proportional": rivals.proportional,
         "single-best": rivals.single_best,
         "ground-only": rivals.ground_only,
+        "brute-force": brute_force,
     }
 )
 
