@@ -9,7 +9,7 @@ chosen again when that contact closes.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from orbitsim.constants import BITS_PER_BYTE
@@ -18,13 +18,21 @@ from orbitsim.link.capacity import CapacityCurve
 
 @dataclass(frozen=True, slots=True)
 class ContactWindow:
-    """One contact of a satellite with a station: who, when, and the capacity of the pair over the whole scenario."""
+    """One contact of a satellite with a station: who, when, and the capacity of the pair over the whole scenario.
+
+    The curve is asked for when it is needed: a large constellation has many pairs of which few ever deliver.
+    """
 
     satellite: int
     station: int
     start_s: float
     end_s: float
-    curve: CapacityCurve
+    curve_of: Callable[[int, int], CapacityCurve]
+
+    @property
+    def curve(self) -> CapacityCurve:
+        """Capacity of the pair over the whole scenario."""
+        return self.curve_of(self.satellite, self.station)
 
 
 @dataclass(frozen=True, slots=True)

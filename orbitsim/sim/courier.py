@@ -68,11 +68,16 @@ class Courier:
             batch.parts[Part.CONTACT_WAIT] += waited
             batch.parts[Part.QUEUE] += now_s - batch.arrived_s - waited
             batch.arrived_s = now_s
-        if batch.booking is not None:
-            self._book.cancel(batch.booking)
+        self.forget(batch)
         first = self.dispatch(batch, now_s)
         if first is not None:
             first.put(batch)
+
+    def forget(self, batch: MiniBatch) -> None:
+        """Give back a mini-batch's booking, because it takes another way."""
+        if batch.booking is not None:
+            self._book.cancel(batch.booking)
+            batch.booking = None
 
     def contact_closed(self, satellite: int, now_s: float) -> None:
         """Choose again for everything that still waits at a satellite for a contact that is over."""

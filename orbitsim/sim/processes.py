@@ -130,12 +130,12 @@ def serve(
 def start_tasks(env: simpy.Environment, starts: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
     """Start tasks at their times: the sensor hands over all mini-batches of a task at once."""
     for start_s, begin in starts:
-        yield env.timeout(start_s - env.now)
+        yield env.timeout(max(0.0, start_s - env.now))
         begin(env.now)
 
 
 def watch_windows(env: simpy.Environment, edges: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
     """Call the window controller at each edge of a visibility window."""
     for t_s, react in edges:
-        yield env.timeout(t_s - env.now)
+        yield env.timeout(max(0.0, t_s - env.now))
         react(env.now)

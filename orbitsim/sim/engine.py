@@ -1,0 +1,299 @@
+"""Runs one scheme of a scenario: tasks slot by slot on one network, or each task alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import simpy
+
+from orbitsim.plan.delivery import DeliveryBook
+from orbitsim.plan.stages import Stage
+from orbitsim.sim.controller import Ask, PlanLog, PlanRecord
+from orbitsim.sim.courier import Courier
+from orbitsim.sim.jobs import Delivery, GroundStage, MiniBatch, Step, Task
+from orbitsim.sim.laws import check_laws
+from orbitsim.sim.network import Execution, Network, World
+from orbitsim.sim.places import Server
+from orbitsim.sim.processes import start_tasks, watch_windows
+from orbitsim.sim.recorder import Passages, Recorder
+from orbitsim.types.plan import Plan
+from orbitsim.types.route import Route
+
+
+@dataclass(frozen=True, eq=False)
+class SchemeJob:
+    """Everything that one scheme adds to the world.
+
+    Attributes
+    ----------
+    route : Route
+        Who may compute.
+    ask : callable
+        Planner: time -> decision.
+    stages : callable
+        Plan -> stages of the chain and, last, of the route's station.
+    ground_stages : callable
+        Plan -> what each station computes of it; empty when the satellites compute everything.
+    input_bytes : float
+        Raw tiles of one mini-batch. [B]
+    n_batches : int
+        Mini-batches of a task.
+    task_starts : sequence of (int, float)
+        Slot and start of each task. [s]
+    execution : {"overlapped", "sequential", "serial"}
+        How nodes work.
+    """
+
+    route: Route
+    ask: Ask
+    stages: Callable[[Plan], tuple[Stage, ...]]
+    ground_stages: Callable[[Plan], Mapping[int, GroundStage]]
+    input_bytes: float
+    n_batches: int
+    task_starts: Sequence[tuple[int, float]]
+    execution: Execution = "overlapped"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceUse:
+    """What a server did over a run."""
+
+    name: str
+    kind: str
+    busy_s: float
+    n_bytes: float
+    n_served: int
+
+
+@dataclass(eq=False)
+class SchemeRun:
+    """What a scheme's simulation leaves behind; all times in seconds since the epoch."""
+
+    tasks: list[Task] = field(default_factory=list)
+    places: list[PlaceUse] = field(default_factory=list)
+    place_names: list[str] = field(default_factory=list)
+    passages: list[Passages] = field(default_factory=list)
+    plans: list[PlanRecord] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+
+class _Simulation:
+    """One SimPy environment with its network, courier and controller."""
+
+    def __init__(self, world: World, job: SchemeJob, log: PlanLog, recorder: Recorder, start_s: float) -> None:
+        self.env = simpy.Environment(initial_time=start_s)
+        self.world, self.job, self.log = world, job, log
+        self.network = Network(self.env, world, recorder, job.execution, self._advance, self._rebook)
+        book = DeliveryBook(window for window in world.windows if window.end_s > start_s)
+        self.last_contact_s = math.inf if job.route.fixed else book.last_end_s
+        self.courier = Courier(world, self.network, book)
+        self.tasks: list[Task] = []
+        self.steps: list[Step] = []
+        self._ways: dict[Plan, tuple[tuple[Step, ...], Delivery | None, int]] = {}
+
+    # -- the way of a plan ---------------------------------------------------------------------------------------
+
+    def _way(self, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
+        """Return the steps on the compute chain, what is to be delivered after them, and who holds it then."""
+        if plan not in self._ways:
+            self._ways[plan] = self._fixed_way(plan) if self.job.route.fixed else self._chain_way(plan)
+            self.steps.extend(self._ways[plan][0])
+        return self._ways[plan]
+
+    def _compute(self, node: int, stage: Stage) -> Step:
+        return self.network.compute(node, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s)
+
+    def _to_chain(self) -> list[Step]:
+        route = self.job.route
+        return [] if route.sensor_computes else [self.network.send(route.sensor, route.chain[0], self.job.input_bytes)]
+
+    def _fixed_way(self, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
+        route, stages = self.job.route, self.job.stages(plan)
+        steps = self._to_chain()
+        station = route.station if route.station is not None else self.world.n_satellites
+        nodes = [*route.chain, station]
+        for position, (node, stage) in enumerate(zip(nodes, stages, strict=True)):
+            if stage.computes:
+                steps.append(self._compute(node, stage))
+            if position + 1 < len(nodes):
+                steps.append(self.network.send(node, nodes[position + 1], stage.n_bytes))
+        return tuple(steps), None, route.chain[-1]
+
+    def _chain_way(self, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
+        route, stages = self.job.route, self.job.stages(plan)
+        computing = [position for position in plan.computing_nodes if position < len(route.chain)]
+        ground = self.job.ground_stages(plan)
+        if not computing:
+            return (), Delivery(self.job.input_bytes, ground), route.sensor
+        last = computing[-1]
+        steps = self._to_chain()
+        for position, node in enumerate(route.chain[: last + 1]):
+            if stages[position].computes:
+                steps.append(self._compute(node, stages[position]))
+            if position < last:
+                steps.append(self.network.send(node, route.chain[position + 1], stages[position].n_bytes))
+        return tuple(steps), Delivery(stages[last].n_bytes, ground), route.chain[last]
+
+    # -- what the processes call ---------------------------------------------------------------------------------
+
+    def _advance(self, batch: MiniBatch, now_s: float) -> Server | None:
+        batch.position += 1
+        if batch.position < len(batch.steps):
+            return batch.steps[batch.position].server
+        if batch.delivery is not None and batch.booking is None:
+            return self.courier.dispatch(batch, now_s)
+        task = batch.task
+        task.n_delivered += 1
+        task.last = batch
+        if task.n_delivered == task.n_batches:
+            task.end_s = now_s
+        return None
+
+    def _rebook(self, batch: MiniBatch, now_s: float) -> None:
+        self.courier.rebook(batch, now_s)
+
+    def start(self, index: int, now_s: float) -> None:
+        """Start the task of a slot: ask for a plan, and hand all its mini-batches to the first server."""
+        if self.log.consult(now_s, "task", index):
+            self._rebind(now_s)
+        task = Task(index, now_s, self.job.n_batches)
+        task.undeliverable = self.last_contact_s <= now_s
+        self.tasks.append(task)
+        for number in range(task.n_batches):
+            self._release(MiniBatch(task, number, ()), now_s)
+
+    def _release(self, batch: MiniBatch, now_s: float) -> None:
+        steps, delivery, holder = self._way(self.log.plan)
+        batch.steps, batch.delivery, batch.holder, batch.position = steps, delivery, holder, 0
+        batch.booking, batch.deadline_s = None, math.inf
+        first = steps[0].server if steps else self.courier.dispatch(batch, now_s)
+        if first is not None:
+            first.put(batch)
+
+    def window(self, now_s: float) -> None:
+        """React to a visibility window that opens: ask again, and give the answer to what has not begun."""
+        if self.tasks and self.log.consult(now_s, "window"):
+            self._rebind(now_s)
+
+    def _rebind(self, now_s: float) -> None:
+        """Give the plan in force to every mini-batch that no server has begun."""
+        waiting: list[MiniBatch] = []
+        for server in self.network.servers:
+            fresh = [batch for batch in server.queue if not batch.started]
+            server.take_back(fresh)
+            waiting.extend(fresh)
+        for batch in sorted(waiting, key=lambda b: (b.task.index, b.index)):
+            self.courier.forget(batch)
+            self._release(batch, now_s)
+
+    def closed(self, satellite: int, now_s: float) -> None:
+        """React to a contact that closes: what it left behind is sent another way."""
+        self.courier.contact_closed(satellite, now_s)
+
+
+def simulate_scheme(
+    world: World,
+    job: SchemeJob,
+    *,
+    backlog: str = "carry",
+    record: bool = True,
+    progress: Callable[[int], None] = lambda done: None,
+) -> SchemeRun:
+    """Simulate one scheme.
+
+    Parameters
+    ----------
+    world : World
+        Places, links and contacts.
+    job : SchemeJob
+        The scheme's route, planner, costs and tasks.
+    backlog : {"carry", "independent"}
+        Tasks share the network and queue behind earlier ones, or every task is alone on an empty network.
+    record : bool
+        Keep every passage.
+    progress : callable
+        Told how many tasks have started.
+
+    Returns
+    -------
+    SchemeRun
+
+    Raises
+    ------
+    InfeasibleError
+        When the planner finds no plan for a task.
+    """
+    outcome = SchemeRun()
+    groups = [list(job.task_starts)] if backlog == "carry" else [[start] for start in job.task_starts]
+    log = PlanLog(job.ask)
+    uses: dict[tuple[str, str], PlaceUse] = {}
+    place_index: dict[str, int] = {}
+    n_started = 0
+    for group in groups:
+        begin_s = group[0][1] if backlog == "independent" and group else 0.0
+        recorder = Recorder(enabled=record)
+        simulation = _Simulation(world, job, log, recorder, begin_s)
+
+        def begin(index: int, simulation: _Simulation = simulation) -> Callable[[float], None]:
+            def start(now_s: float) -> None:
+                nonlocal n_started
+                simulation.start(index, now_s)
+                n_started += 1
+                progress(n_started)
+
+            return start
+
+        if not job.route.fixed:
+            simulation.env.process(watch_windows(simulation.env, _edges(world, simulation, begin_s)))
+        simulation.env.process(start_tasks(simulation.env, [(start_s, begin(index)) for index, start_s in group]))
+        # SimPy stops before the events of the given time; those at the horizon itself still belong to the scenario.
+        simulation.env.run(until=math.nextafter(world.horizon_s, math.inf))
+        servers = simulation.network.servers
+        steps = [*simulation.steps, *simulation.courier.all_steps()]
+        passages = recorder.passages()
+        check_laws(simulation.tasks, servers, steps, passages, start_s=begin_s, end_s=world.horizon_s)
+        outcome.tasks.extend(simulation.tasks)
+        outcome.steps.extend(steps)
+        for server in servers:
+            place_index.setdefault(server.name, len(place_index))
+            known = uses.get((server.name, server.kind), PlaceUse(server.name, server.kind, 0.0, 0.0, 0))
+            uses[server.name, server.kind] = PlaceUse(
+                server.name,
+                server.kind,
+                known.busy_s + server.busy_s,
+                known.n_bytes + server.n_bytes,
+                known.n_served + server.n_served,
+            )
+        if record:
+            outcome.passages.append(_renumbered(passages, [place_index[server.name] for server in servers]))
+    outcome.places = list(uses.values())
+    outcome.place_names = list(place_index)
+    outcome.plans = log.records
+    return outcome
+
+
+def _edges(
+    world: World, simulation: _Simulation, begin_s: float
+) -> list[tuple[float, Callable[[float], None]]]:
+    """Edges of the visibility windows in order; at the same time what closes comes before what opens."""
+    edges: list[tuple[float, int, int]] = []
+    for window in world.windows:
+        if window.end_s > begin_s:
+            edges.append((window.end_s, 0, window.satellite))
+            edges.append((max(window.start_s, begin_s), 1, window.satellite))
+
+    def closes(satellite: int) -> Callable[[float], None]:
+        return lambda now_s: simulation.closed(satellite, now_s)
+
+    opens = simulation.window
+    return [(t_s, opens if kind else closes(satellite)) for t_s, kind, satellite in sorted(edges)]
+
+
+def _renumbered(passages: Passages, places: Sequence[int]) -> Passages:
+    table = np.asarray(places, dtype=np.int32)
+    return Passages(
+        passages.task, passages.batch, table[passages.place], passages.part, passages.start_s, passages.end_s
+    )
