@@ -44,8 +44,8 @@ def explain(problem: Problem) -> str:
         return f"memory: {_least_excess(problem, n_nodes)}"
     if needed > most:
         return (
-            f"max_compute_nodes: the model fits the memory of no fewer than {needed} nodes, but only {most} may compute "
-            f"({needed - most} too few); with {most}, {_least_excess(problem, most)}"
+            f"max_compute_nodes: the model fits the memory of no fewer than {needed} nodes, but only {most} may "
+            f"compute ({needed - most} too few); with {most}, {_least_excess(problem, most)}"
         )
     return _codec_shortage(problem, needed - 1)
 

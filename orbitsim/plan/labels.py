@@ -1,9 +1,9 @@
 """Label-setting A* for plans with a budget on the sum of losses: Pareto labels (startup, loss), one node at a time.
 
-A label is a partial plan: (cut, ratio in flight, nodes that may still compute) with its startup time and its loss so far.
-Costs to go of `orbitsim.plan.shortest`, which ignore the budget, are the admissible heuristic on time; the least loss of
-the hops that must still be encoded is the one on loss. A label is discarded when its bound misses the best plan known or
-the budget, or when another label of its state is no worse in both.
+A label is a partial plan: (cut, ratio in flight, nodes that may still compute) with its startup time and its loss so
+far. Costs to go of `orbitsim.plan.shortest`, which ignore the budget, are the admissible heuristic on time; the least
+loss of the hops that must still be encoded is the one on loss. A label is discarded when its bound misses the best plan
+known or the budget, or when another label of its state is no worse in both.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def undominated(state: IntArray, first: Array, second: Array) -> IntArray:
 
 
 def _state(graph: StageGraph, labels: Labels) -> IntArray:
-    """Number the states that labels are compared within; the ratio in flight counts where it matters later on."""
+    """Return the number of each label's state; the ratio in flight counts where it matters later on."""
     n_ratios = len(graph.ratio) if graph.problem.relay or graph.problem.delay_model == "paper" else 1
     ratio = labels.ratio if n_ratios > 1 else 0
     n_cuts = graph.transfer_s.shape[1]

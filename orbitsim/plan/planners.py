@@ -8,7 +8,10 @@ from types import MappingProxyType
 from orbitsim.errors import InputError
 from orbitsim.plan import rivals, search
 from orbitsim.plan.brute_force import brute_force
+from orbitsim.plan.milp import milp
 from orbitsim.plan.problem import Problem
+from orbitsim.plan.rivals_paper import paper_astar, paper_astar_tree
+from orbitsim.plan.rivals_partition import partition_dp
 from orbitsim.types.plan import PlanResult
 
 PLANNERS: Mapping[str, Callable[[Problem], PlanResult]] = MappingProxyType(
@@ -18,7 +21,11 @@ PLANNERS: Mapping[str, Callable[[Problem], PlanResult]] = MappingProxyType(
         "proportional": rivals.proportional,
         "single-best": rivals.single_best,
         "ground-only": rivals.ground_only,
+        "partition-dp": partition_dp,
+        "paper-astar": paper_astar,
+        "paper-astar-tree": paper_astar_tree,
         "brute-force": brute_force,
+        "milp": milp,
     }
 )
 

@@ -2,13 +2,13 @@
 
 The total is ``g + (n_batches - 1) theta``, a sum along the path and a bottleneck, so what counts is the Pareto set of
 (g, theta). It is searched by caps on theta (the epsilon-constraint method: Haimes et al., IEEE Trans. Syst. Man Cybern.
-1, 1971; for a sum and a bottleneck Berman, Einav & Handler, Eur. J. Oper. Res. 45, 1990): the least g under a cap is one
-pass of `orbitsim.plan.shortest`, with a loss budget a label-setting A* of `orbitsim.plan.labels` on top of it.
+1, 1971; for a sum and a bottleneck Berman, Einav & Handler, Eur. J. Oper. Res. 45, 1990): the least g under a cap is
+one pass of `orbitsim.plan.shortest`, with a loss budget a label-setting A* of `orbitsim.plan.labels` on top of it.
 
 The search keeps open intervals of theta. In an interval (lower, upper] every plan costs at least
-``g(upper) + (n_batches - 1) lower``: the intervals with the least bound are split next, at several caps in one pass, and
-an interval whose bound misses the best plan known is discarded. Between a cap and the theta of the plan found under it
-there is nothing better, so the intervals vanish; when none is left, the best plan is proved optimal.
+``g(upper) + (n_batches - 1) lower``: the intervals with the least bound are split next, at several caps in one pass,
+and an interval whose bound misses the best plan known is discarded. Between a cap and the theta of the plan found under
+it there is nothing better, so the intervals vanish; when none is left, the best plan is proved optimal.
 """
 
 from __future__ import annotations
@@ -43,9 +43,15 @@ WORTH_FIXING = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Values of theta that may hold a better plan: above `lower_s`, at most `upper_s`, computing and sending at least
-    `spent_s` for one mini-batch [s].
-    """  # noqa: D205
+    """Values of theta that may hold a better plan.
+
+    Attributes
+    ----------
+    lower_s, upper_s : float
+        Above the first (or at it, in the first interval), at most the second [s].
+    spent_s : float
+        Least computing and sending of one mini-batch in a plan with theta at most `upper_s` [s].
+    """
 
     lower_s: float
     upper_s: float

@@ -1,7 +1,7 @@
-"""The least startup time of a plan whose stages all stay within a cap on theta: one backward pass over the layered graph.
+"""The least startup time of a plan whose stages all stay within a cap on theta: one pass over the layered graph.
 
-This is the inner step of `orbitsim.plan.search`. A pass handles many caps at once: every array has the caps as its first
-axis. The values, which are exact costs to go under the cap, are also the heuristic of `orbitsim.plan.labels`.
+This is the inner step of `orbitsim.plan.search`. A pass handles many caps at once: every array has the caps as its
+first axis. The values, which are exact costs to go under the cap, are also the heuristic of `orbitsim.plan.labels`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CostToGo:
     cap_s : ndarray, (n_caps,)
         Longest stage time allowed [s].
     to_go_s : list of ndarray, (n_caps, n_slots, n_layers + 1, n_ratios)
-        Before each node, and last after the last one: remaining computing and sending; ``inf`` where no path exists [s].
+        Before each node, and after the last one: remaining computing and sending; ``inf`` where no path exists [s].
     expanded, pruned : int
         States with a path to the end, and arcs that were discarded because of the cap or a better arc.
     """
