@@ -160,33 +160,68 @@ def state_grids(
     """
     pending = ephemeris.indices(None) if satellites is None else satellites
     for halving in range(N_HALVINGS + 1):
-        n_cells = max(1, math.ceil(duration_s / FIRST_STEP_S * 2**halving))
-        step_s = duration_s / n_cells
-        epochs = ephemeris.epochs(step_s * np.arange(-_PAD, n_cells + _PAD + 1))
+        n_cells, epochs = _grid_epochs(ephemeris, duration_s, halving)
         size = max(1, max_bytes // (len(epochs) * 48))
-        last = halving == N_HALVINGS
         rough: list[IntArray] = []
         for first in range(0, pending.size, size):
             chunk = pending[first : first + size]
-            if not last:
-                reachable = _reachable(ephemeris, epochs, chunk)
-                rough.append(chunk[~reachable])
-                chunk = chunk[reachable]
-                if not chunk.size:
-                    continue
-            positions, velocities = ephemeris.states(epochs, chunk.tolist())
-            error_m, worst = _prediction_error_m(positions)
-            accepted = error_m <= (TOLERATED_M if last else ACCEPTED_M)
-            if last and not accepted.all():
-                _refuse(ephemeris, chunk[~accepted], error_m[~accepted], worst[~accepted] * step_s)
-            rough.append(chunk[~accepted])
-            if accepted.all():
-                yield StateGrid(chunk, step_s, n_cells, positions, velocities)
-            elif accepted.any():
-                yield StateGrid(chunk[accepted], step_s, n_cells, positions[accepted], velocities[accepted])
+            grid = _smooth_part(ephemeris, epochs, n_cells, chunk, last=halving == N_HALVINGS)
+            rough.append(np.setdiff1d(chunk, grid.satellites, assume_unique=True))
+            if grid.satellites.size:
+                yield grid
         pending = np.concatenate(rough) if rough else pending[:0]
         if not pending.size:
             return
+
+
+def common_grid(ephemeris: Ephemeris, duration_s: float, satellites: IntArray) -> StateGrid:
+    """Return one grid for some satellites, with the step that the most demanding of them needs.
+
+    Parameters
+    ----------
+    ephemeris : Ephemeris
+        Where the states come from.
+    duration_s : float
+        The grid spans 0 .. duration_s. [s]
+    satellites : (n,) int array
+        Indices of the satellites, each once.
+
+    Returns
+    -------
+    StateGrid
+        Rows in the order of `satellites`.
+
+    Raises
+    ------
+    PropagationError
+        If SGP4 fails, or a satellite's positions are too rough to be interpolated; names satellite and time.
+    """
+    for halving in range(N_HALVINGS):
+        n_cells, epochs = _grid_epochs(ephemeris, duration_s, halving)
+        grid = _smooth_part(ephemeris, epochs, n_cells, satellites, last=False)
+        if grid.satellites.size == satellites.size:
+            return grid
+    n_cells, epochs = _grid_epochs(ephemeris, duration_s, N_HALVINGS)
+    return _smooth_part(ephemeris, epochs, n_cells, satellites, last=True)
+
+
+def _grid_epochs(ephemeris: Ephemeris, duration_s: float, halving: int) -> tuple[int, Epochs]:
+    n_cells = max(1, math.ceil(duration_s / FIRST_STEP_S * 2**halving))
+    return n_cells, ephemeris.epochs(duration_s / n_cells * np.arange(-_PAD, n_cells + _PAD + 1))
+
+
+def _smooth_part(ephemeris: Ephemeris, epochs: Epochs, n_cells: int, satellites: IntArray, *, last: bool) -> StateGrid:
+    """Return the grid of those satellites whose positions it predicts; at the finest step refuse the others."""
+    chunk = satellites if last else satellites[_reachable(ephemeris, epochs, satellites)]
+    positions, velocities = ephemeris.states(epochs, chunk.tolist())
+    error_m, worst = _prediction_error_m(positions)
+    accepted = error_m <= (TOLERATED_M if last else ACCEPTED_M)
+    step_s = -float(epochs.t_s[0]) / _PAD
+    if last and not accepted.all():
+        _refuse(ephemeris, chunk[~accepted], error_m[~accepted], np.asarray(worst[~accepted] * step_s, dtype=float))
+    if accepted.all():
+        return StateGrid(chunk, step_s, n_cells, positions, velocities)
+    return StateGrid(chunk[accepted], step_s, n_cells, positions[accepted], velocities[accepted])
 
 
 def _reachable(ephemeris: Ephemeris, epochs: Epochs, satellites: IntArray) -> NDArray[np.bool_]:
