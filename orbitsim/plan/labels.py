@@ -110,7 +110,7 @@ def best_within_budget(graph: StageGraph, costs: CostToGo, cap: int, limit_s: fl
     expanded = pruned = 0
     for node in range(n_nodes):
         expanded += len(labels)
-        parts = [part for part in _extensions(graph, labels, node, cap_s) if len(part)]
+        parts = [part for part in extensions(graph, labels, node, cap_s) if len(part)]
         if not parts:
             return LabelPath(np.inf, None, expanded, pruned)
         grown = Labels.joined(parts)
@@ -121,7 +121,7 @@ def best_within_budget(graph: StageGraph, costs: CostToGo, cap: int, limit_s: fl
         promising = (bound_s <= limit_s) & (grown.loss + must_encode * graph.loss.min() <= budget)
         promising &= np.isfinite(bound_s)
         kept = grown.take(promising)
-        labels = kept.take(undominated(_state(graph, kept), kept.spent_s, kept.loss))
+        labels = kept.take(undominated(state_number(graph, kept), kept.spent_s, kept.loss))
         pruned += len(grown) - len(labels)
         history.append(labels)
     if not len(labels):
@@ -169,15 +169,46 @@ def undominated(state: IntArray, first: Array, second: Array) -> IntArray:
     return np.asarray(order[keep], dtype=np.intp)
 
 
-def _state(graph: StageGraph, labels: Labels) -> IntArray:
-    """Return the number of each label's state; the ratio in flight counts where it matters later on."""
+def state_number(graph: StageGraph, labels: Labels) -> IntArray:
+    """Compute the number of each label's state; the ratio in flight counts where it matters later on.
+
+    Parameters
+    ----------
+    graph : StageGraph
+        All plans.
+    labels : Labels
+        Partial plans that reach the same node.
+
+    Returns
+    -------
+    ndarray of int, (n_labels,)
+        Equal numbers for equal states.
+    """
     n_ratios = len(graph.ratio) if graph.problem.relay or graph.problem.delay_model == "paper" else 1
     ratio = labels.ratio if n_ratios > 1 else 0
     n_cuts = graph.transfer_s.shape[1]
     return np.asarray((labels.slot * n_cuts + labels.cut) * n_ratios + ratio)
 
 
-def _extensions(graph: StageGraph, labels: Labels, node: int, cap_s: float) -> list[Labels]:
+def extensions(graph: StageGraph, labels: Labels, node: int, cap_s: float) -> list[Labels]:
+    """Extend labels over a node: as a relay where that is allowed, and by every interval and ratio.
+
+    Parameters
+    ----------
+    graph : StageGraph
+        All plans.
+    labels : Labels
+        Partial plans that reach the node.
+    node : int
+        The node.
+    cap_s : float
+        Longest stage time allowed [s].
+
+    Returns
+    -------
+    list of Labels
+        Partial plans that have passed the node.
+    """
     parts = [_relayed(graph, labels, node, cap_s)] if graph.problem.relay else []
     if graph.is_bounded:
         able = np.flatnonzero(labels.slot > 0)

@@ -49,7 +49,7 @@ def milp(problem: Problem, time_limit_s: float = np.inf, relative_gap: float = 1
         import highspy
     except ImportError as error:
         raise InputError("planner milp needs HiGHS: pip install 'orbitsim[bench]'") from error
-    model = highspy.Highs()
+    model: Any = highspy.Highs()  # type: ignore[no-untyped-call, unused-ignore]
     model.setOptionValue("output_flag", False)
     model.setOptionValue("threads", 1)
     model.setOptionValue("mip_rel_gap", relative_gap)

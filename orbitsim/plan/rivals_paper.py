@@ -1,15 +1,16 @@
 """The search of arXiv:2604.04654, Algorithms 1 and 2, in both of its readings.
 
-`paper_astar_tree` is the algorithm as printed: every path enters the queue, and the compression subproblem, Eq. (20), is
-solved anew on the whole prefix by enumerating its ratios. It is optimal over the table's ratios, because the best value
-of a prefix plus Eq. (23) bounds all its completions, and exponential.
+`paper_astar_tree` is the algorithm as printed: every path enters the queue, and the compression subproblem, Eq. (20),
+is solved anew on the whole prefix by enumerating its ratios. It is optimal over the table's ratios, because the best
+value of a prefix plus Eq. (23) bounds all its completions, and exponential. (The queue is ordered by f' of line 16; by
+the f = g + h of line 3 it would not be optimal.)
 
-`paper_astar` reads the text around it: one label per node (l, k), replaced when "the new path yields a lower total cost",
-and one ratio chosen per edge. With a maximum in the cost the best prefix need not lead to the best plan: not optimal.
+`paper_astar` reads the text around it: one label per node (l, k), replaced when a new path has a lower total cost, and
+one ratio chosen per edge. With a maximum in the cost the best prefix need not lead to the best plan: not optimal.
 
-Departures from the paper: the grid of ratios is the codec table (q = 0 would send nothing); the heuristic of Eq. (23) is
-taken layer by layer, which is the same where speeds differ by a factor only; relays, the bound on computing nodes, the
-loss budget and the other delay models are supported so that both run on every problem.
+Departures from the paper: the grid of ratios is the codec table (q = 0 would send nothing); the heuristic of Eq. (23)
+is taken layer by layer, which is the same where speeds differ by a factor only; relays, the bound on computing nodes,
+the loss budget and the other delay models are supported so that both run on every problem.
 """
 
 from __future__ import annotations
@@ -184,7 +185,7 @@ def _grown(graph: StageGraph, label: Label, node: int, cut: int) -> list[Label]:
             if not np.isfinite(sent_s) or loss > loss_limit(problem.max_loss):
                 continue
             received_s = float(graph.received_s[node, cut, label.in_flight])
-            stage_s = float(stage_time(model, np.float64(busy_s), np.float64(sent_s), received_s))
+            stage_s = float(stage_time(model, np.array(busy_s), np.array(sent_s), received_s))
             setting = choice if encodes else None
             candidate = Label(
                 label.spent_s + busy_s + sent_s,
