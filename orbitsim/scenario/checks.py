@@ -219,6 +219,16 @@ def _receiver(s: Any) -> Iterator[Problem]:
                 yield Problem(
                     f"links.{name}.receive_g_over_t_db_k", "expected either this or receive_gain_dbi, got both"
                 )
+            if (
+                link.kind == "radio"
+                and link.itu_availability_pct is not None
+                and link.receive_g_over_t_db_k is not None
+                and link.receive_aperture_m is None
+            ):
+                yield Problem(
+                    f"links.{name}.receive_aperture_m",
+                    "expected the antenna's diameter, which ITU-R scintillation needs beside receive_g_over_t_db_k, got nothing",
+                )
         except UnknownKeyError:
             continue
 

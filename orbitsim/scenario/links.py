@@ -53,9 +53,12 @@ class _Radio(Section):
     transmit_gain_dbi: Decibel = 37.0
     """Gain of the sending antenna."""
     receive_gain_dbi: Decibel | None = None
-    """Gain of the receiving antenna; 37 dBi when neither it nor `receive_g_over_t_db_k` is given."""
+    """Gain of the receiving antenna; 37 dBi when neither it nor `receive_g_over_t_db_k` is given (the paper states one
+    antenna gain; both ends are taken to have it)."""
     receive_g_over_t_db_k: Decibel | None = None
     """Figure of merit of the receiver, instead of its gain and noise temperature."""
+    receive_aperture_m: Annotated[float, Field(gt=0, le=100)] | None = None
+    """Diameter of the receiving antenna, for ITU-R scintillation; omitted: computed from its gain."""
     implementation_loss_db: LossDecibel = 0.0
     """Losses of a real modem and feed."""
     noise_temperature_k: Positive = 290.0
@@ -68,6 +71,13 @@ class _Radio(Section):
     """Roll-off of the pulse, for DVB-S2X."""
     itu_availability_pct: Annotated[float, Field(ge=50, le=99.999)] | None = None
     """Share of an average year in which the link holds: adds ITU-R gas, cloud, rain and scintillation loss."""
+
+    @property
+    def receiver_gain_dbi(self) -> float | None:
+        """Gain of the receiving antenna with its default; None where the receiver is given as G/T."""
+        if self.receive_g_over_t_db_k is not None:
+            return None
+        return 37.0 if self.receive_gain_dbi is None else self.receive_gain_dbi
 
 
 class _Isl(Section):

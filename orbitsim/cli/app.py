@@ -1,0 +1,70 @@
+"""The application: collects the commands and turns errors into one clear message and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from click.exceptions import Abort, ClickException, Exit
+
+from orbitsim import __version__
+from orbitsim.cli import check, contacts, links, plan, run, schema
+from orbitsim.cli.terminal import warn
+from orbitsim.errors import InputError, OrbitsimError
+
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="orbitsim",
+    help="Simulate neural-network inference spread over satellites.",
+    epilog="Example: [bold]orbitsim run leo12-vitg --out runs/first[/bold]",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for module in (run, check, schema, contacts, links, plan):
+    app.command(name=module.NAME, epilog=module.EXAMPLE)(module.command)
+
+
+def _show_version(value: bool) -> None:  # noqa: FBT001 - the signature is typer's
+    if value:
+        typer.echo(f"orbitsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Simulate neural-network inference spread over satellites."""
+
+
+def run_app() -> int:
+    """Run the application and return its exit code; no error of ours shows a traceback."""
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        for problem in error.problems:
+            warn("error", str(problem))
+        return error.exit_code
+    except OrbitsimError as error:
+        warn("error", str(error))
+        return error.exit_code
+    except Exit as error:
+        return error.exit_code
+    except ClickException as error:
+        error.show()
+        return error.exit_code
+    except (Abort, KeyboardInterrupt):
+        warn("interrupted", "nothing was written")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); what is left of it has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0

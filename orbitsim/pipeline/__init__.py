@@ -1,0 +1,1 @@
+"""The pipeline: scenario in, results out, the stages in the order in which data passes."""

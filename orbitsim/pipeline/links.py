@@ -1,0 +1,241 @@
+"""From terminals and geometry to links over time: capacity curves and delays, made when they are first used."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orbitsim.constants import SPEED_OF_LIGHT_M_S
+from orbitsim.link.capacity import CapacityCurve
+from orbitsim.link.modcod import dvb_s2x_table
+from orbitsim.link.models import Attenuation, FixedLink, OpticalLink, RadioLink, windows_after_acquisition
+from orbitsim.link.propagation import PropagationDelay
+from orbitsim.link.schedule import LinkSchedule
+from orbitsim.orbit import geometry
+from orbitsim.orbit.ephemeris import Epochs
+from orbitsim.pipeline.space import Space
+from orbitsim.plan.delivery import ContactWindow
+from orbitsim.scenario import OpticalDownlink, OpticalIsl, RadioDownlink, RadioIsl, Station
+
+FloatArray = NDArray[np.float64]
+_DBW_PER_DBM = -30.0
+
+
+def link_model(
+    terminal: OpticalIsl | RadioIsl | OpticalDownlink | RadioDownlink,
+    station: Station | None = None,
+    min_elevation_deg: float = 90.0,
+) -> FixedLink | RadioLink | OpticalLink:
+    """Return the link model that a section of the scenario describes.
+
+    Parameters
+    ----------
+    terminal : section
+        ``links.isl`` or ``links.downlink``.
+    station : Station, optional
+        Where the downlink ends; ITU-R losses depend on the place.
+    min_elevation_deg : float
+        Lowest elevation at which the downlink is used. [deg]
+    """
+    acquisition_s = terminal.acquisition_s if isinstance(terminal, OpticalIsl | OpticalDownlink) else 0.0
+    if terminal.mode == "fixed":
+        return FixedLink(terminal.rate_bps, acquisition_s)
+    if isinstance(terminal, OpticalIsl | OpticalDownlink):
+        return OpticalLink(
+            wavelength_m=terminal.wavelength_m,
+            transmit_power_dbw=terminal.transmit_power_dbw,
+            divergence_rad=terminal.divergence_rad,
+            aperture_m=terminal.aperture_m,
+            system_loss_db=terminal.system_loss_db,
+            bandwidth_hz=terminal.bandwidth_hz,
+            noise=terminal.noise,
+            noise_temperature_k=terminal.noise_temperature_k,
+            pointing_jitter_rad=terminal.pointing_jitter_rad,
+            acquisition_s=acquisition_s,
+        )
+    gain_dbi = terminal.receiver_gain_dbi
+    return RadioLink(
+        frequency_hz=terminal.frequency_hz,
+        bandwidth_hz=terminal.bandwidth_hz,
+        transmit_power_dbw=terminal.transmit_power_dbm + _DBW_PER_DBM,
+        transmit_gain_dbi=terminal.transmit_gain_dbi,
+        path_loss_exponent=terminal.path_loss_exponent,
+        receive_gain_dbi=gain_dbi,
+        noise_temperature_k=None if gain_dbi is None else terminal.noise_temperature_k,
+        receive_g_over_t_db_k=terminal.receive_g_over_t_db_k,
+        implementation_loss_db=terminal.implementation_loss_db,
+        attenuation=_attenuation(terminal, station, min_elevation_deg),
+        modcods=dvb_s2x_table() if terminal.modulation == "dvb-s2x" else None,
+        rolloff=terminal.rolloff if terminal.modulation == "dvb-s2x" else 0.0,
+    )
+
+
+class LinkBook:
+    """All links of a scenario by their ends (satellites first, then stations), each computed once.
+
+    Parameters
+    ----------
+    space : Space
+        Satellites, stations, contacts and crosslinks.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._scenario = space.scenario
+        self._links: dict[tuple[int, int], LinkSchedule] = {}
+        self._downlink_models: dict[int, FixedLink | RadioLink | OpticalLink] = {}
+
+    def link(self, source: int, target: int) -> LinkSchedule:
+        """Return the link from one node to another."""
+        key = (source, target)
+        if key not in self._links:
+            is_crosslink = target < self.space.n_satellites
+            self._links[key] = self._crosslink(source, target) if is_crosslink else self._downlink(source, target)
+        return self._links[key]
+
+    @property
+    def used(self) -> dict[tuple[int, int], LinkSchedule]:
+        """Links that were asked for so far."""
+        return dict(self._links)
+
+    def curve(self, satellite: int, station: int) -> CapacityCurve:
+        """Return the capacity from a satellite to a station (both by index, stations after satellites)."""
+        return self.link(satellite, station).curve
+
+    # -- steps of the clock --------------------------------------------------------------------------------------
+
+    @cached_property
+    def step_starts_s(self) -> FloatArray:
+        """Starts of the steps of the clock. [s]"""
+        clock = self._scenario.clock
+        return np.arange(math.ceil(clock.duration_s / clock.step_s - 1e-9)) * clock.step_s
+
+    @cached_property
+    def step_middles_s(self) -> FloatArray:
+        """Middles of the steps, the last one cut at the end of the scenario. [s]"""
+        clock = self._scenario.clock
+        return 0.5 * (self.step_starts_s + np.minimum(self.step_starts_s + clock.step_s, clock.duration_s))
+
+    @cached_property
+    def step_epochs(self) -> Epochs:
+        """Middles of the steps, prepared for propagation."""
+        return self.space.ephemeris.epochs(self.step_middles_s)
+
+    def ranges_m(self, source: int, target: int) -> FloatArray:
+        """Return the distance between two nodes at the middle of each step. [m]"""
+        a_m = self.space.positions_m(source, self.step_epochs, self.step_middles_s)
+        return geometry.slant_range_m(a_m, self.space.positions_m(target, self.step_epochs, self.step_middles_s))
+
+    # -- crosslinks ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def isl_model(self) -> FixedLink | RadioLink | OpticalLink:
+        """Model of the crosslinks."""
+        return link_model(self._scenario.links.isl)
+
+    def _crosslink(self, source: int, target: int) -> LinkSchedule:
+        starts, ends = self.space.crosslink_windows(source, target)
+        ranges = self.ranges_m(source, target)
+        starts, ends = windows_after_acquisition(starts, ends, self.isl_model.acquisition_s, tracked_at_s=0.0)
+        curve = self._curve(starts, ends, lambda t_s: self.isl_model.rate_bps(self._range_at(source, target, t_s), None))
+        delay = PropagationDelay.from_ranges(self.step_starts_s, ranges)
+        return LinkSchedule("isl", curve, delay.delay_at)
+
+    def _range_at(self, source: int, target: int, t_s: FloatArray) -> FloatArray:
+        space = self.space
+        return geometry.slant_range_m(space.positions_m(source, t_s, t_s), space.positions_m(target, t_s, t_s))
+
+    # -- downlinks -----------------------------------------------------------------------------------------------
+
+    def downlink_model(self, station: int) -> FixedLink | RadioLink | OpticalLink:
+        """Model of the downlinks to a station (by index, stations after satellites)."""
+        if station not in self._downlink_models:
+            place = self._scenario.stations[station - self.space.n_satellites]
+            model = link_model(self._scenario.links.downlink, place, self.space.lowest_elevation_deg(station))
+            self._downlink_models[station] = model
+        return self._downlink_models[station]
+
+    def _downlink(self, satellite: int, station: int) -> LinkSchedule:
+        down = self._scenario.links.downlink
+        if down.availability == "always":
+            # No geometry lies behind an idealised downlink; the shortest way there is, straight down, bounds its delay.
+            delay_s = self.space.height_m(satellite) / SPEED_OF_LIGHT_M_S
+            return LinkSchedule("downlink", CapacityCurve.constant(down.rate_bps), lambda t_s: delay_s)
+        model = self.downlink_model(station)
+        starts, ends = self.space.contact_windows(satellite, station)
+        starts, ends = windows_after_acquisition(starts, ends, model.acquisition_s, tracked_at_s=0.0)
+
+        def rate_bps(t_s: FloatArray) -> FloatArray:
+            position_m = self.space.positions_m(satellite, t_s, t_s)
+            range_m, elevation_rad = self.space.look(station, position_m)
+            return np.asarray(model.rate_bps(range_m, elevation_rad))
+
+        curve = self._curve(starts, ends, rate_bps)
+        if not len(starts):
+            return LinkSchedule("downlink", curve, None)
+        step_s = self._scenario.clock.step_s
+        steps = np.unique(np.concatenate([np.arange(math.floor(a / step_s), math.ceil(b / step_s)) for a, b in zip(starts, ends, strict=True)]))
+        middles_s = (steps + 0.5) * step_s
+        position_m = self.space.positions_m(satellite, middles_s, middles_s)
+        delay = PropagationDelay.from_ranges(steps * step_s, self.space.look(station, position_m)[0])
+        return LinkSchedule("downlink", curve, delay.delay_at)
+
+    def _curve(
+        self, starts_s: FloatArray, ends_s: FloatArray, rate_bps: Callable[[FloatArray], FloatArray]
+    ) -> CapacityCurve:
+        """Return the capacity in windows: constant in fixed mode, else sampled at the middle of each step."""
+        clock = self._scenario.clock
+        if not len(starts_s):
+            return CapacityCurve.from_windows([], [], [])
+        if len(starts_s) == 1 and starts_s[0] <= 0.0 and ends_s[0] >= clock.duration_s:
+            curve = CapacityCurve.from_steps(starts_s, ends_s, clock.step_s, rate_bps)
+            if len(curve.rates_bps) == 1:
+                # Open all the time at one rate: nothing happens at the horizon that a transfer could meet.
+                return CapacityCurve.constant(float(curve.rates_bps[0]))
+            return curve
+        return CapacityCurve.from_steps(starts_s, ends_s, clock.step_s, rate_bps)
+
+    # -- what may be delivered -----------------------------------------------------------------------------------
+
+    def contact_windows(self) -> tuple[ContactWindow, ...]:
+        """Return all contacts with stations, in order of their start."""
+        contacts = self.space.contacts
+        is_station = contacts.site < len(self.space.stations)
+        n = self.space.n_satellites
+        rows = zip(
+            contacts.satellite[is_station].tolist(),
+            contacts.site[is_station].tolist(),
+            contacts.start_s[is_station].tolist(),
+            contacts.end_s[is_station].tolist(),
+            strict=True,
+        )
+        return tuple(ContactWindow(s, n + site, start, end, self.curve) for s, site, start, end in rows)
+
+
+def _attenuation(terminal: RadioIsl | RadioDownlink, station: Station | None, min_elevation_deg: float) -> Attenuation | None:
+    """Return the ITU-R loss at a station, or None where none is asked for."""
+    if terminal.itu_availability_pct is None or station is None:
+        return None
+    from orbitsim.link.weather import slant_path_loss
+
+    return slant_path_loss(
+        latitude_deg=station.latitude_deg,
+        longitude_deg=station.longitude_deg,
+        altitude_m=station.altitude_m,
+        frequency_hz=terminal.frequency_hz,
+        effective_aperture_m=_effective_aperture_m(terminal),
+        availability_pct=terminal.itu_availability_pct,
+        min_elevation_deg=min_elevation_deg,
+    )
+
+
+def _effective_aperture_m(terminal: RadioIsl | RadioDownlink) -> float:
+    """Diameter whose full area would collect what the receiving antenna does, for scintillation. [m]"""
+    if terminal.receive_aperture_m is not None:
+        return math.sqrt(0.5) * terminal.receive_aperture_m  # efficiency 0.5, the default of ITU-R P.618-13, 2.4.1
+    gain_dbi = terminal.receiver_gain_dbi or 0.0
+    return SPEED_OF_LIGHT_M_S / terminal.frequency_hz / math.pi * 10.0 ** (gain_dbi / 20.0)

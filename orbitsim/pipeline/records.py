@@ -1,0 +1,165 @@
+"""From a scheme's simulation to rows of the run's tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orbitsim.plan.stages import ORIGINS
+from orbitsim.results.frames import frame
+from orbitsim.sim.engine import SchemeRun
+from orbitsim.sim.jobs import PART_COLUMNS, Part, Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SERVICES = {Part.COMPUTE: "compute", Part.ISL: "isl", Part.DOWNLINK: "downlink"}
+
+
+def task_table(scheme: str, run: SchemeRun) -> pd.DataFrame:
+    """Return the rows of `tasks` of one scheme."""
+    tasks = run.tasks
+    done = np.array([not math.isnan(task.end_s) for task in tasks], dtype=bool)
+    start_s = np.array([task.start_s for task in tasks])
+    end_s = np.array([task.end_s for task in tasks])
+    parts = np.array([_parts(task) for task in tasks]).reshape(-1, len(PART_COLUMNS))
+    delay_s = end_s - start_s
+    columns: dict[str, Any] = {
+        "scheme": _repeated(scheme, len(tasks)),
+        "task": [task.index for task in tasks],
+        "start_s": start_s,
+        "end_s": end_s,
+        "delay_s": delay_s,
+        "service_s": delay_s - parts[:, Part.CONTACT_WAIT],
+        "status": np.where(done, "delivered", "unfinished"),
+        "undeliverable": [task.undeliverable for task in tasks],
+        "n_batches": [task.n_batches for task in tasks],
+        "n_delivered": [task.n_delivered for task in tasks],
+        "isl_bytes": [task.isl_bytes for task in tasks],
+        "downlink_bytes": [task.downlink_bytes for task in tasks],
+    }
+    columns |= {name: parts[:, index] for index, name in enumerate(PART_COLUMNS)}
+    return frame("tasks", columns)
+
+
+def _parts(task: Task) -> list[float]:
+    finished = task.last is not None and not math.isnan(task.end_s)
+    return task.last.parts if finished and task.last is not None else [math.nan] * len(PART_COLUMNS)
+
+
+def batch_table(scheme: str, run: SchemeRun) -> pd.DataFrame:
+    """Return the rows of `batches` of one scheme."""
+    import pandas as pd
+
+    def joined(name: str, dtype: Any) -> Any:
+        arrays = [getattr(passages, name) for passages in run.passages]
+        return np.concatenate(arrays) if arrays else np.empty(0, dtype)
+
+    part = joined("part", np.int8)
+    services = list(_SERVICES)
+    codes = np.full(len(Part), -1, dtype=np.int8)
+    codes[services] = range(len(services))
+    return frame(
+        "batches",
+        {
+            "scheme": _repeated(scheme, len(part)),
+            "task": joined("task", np.int32),
+            "batch": joined("batch", np.int32),
+            "place": pd.Categorical.from_codes(joined("place", np.int32), categories=run.place_names),
+            "service": pd.Categorical.from_codes(codes[part], categories=list(_SERVICES.values())),
+            "start_s": joined("start_s", np.float64),
+            "end_s": joined("end_s", np.float64),
+        },
+    )
+
+
+def plan_table(scheme: str, run: SchemeRun, node_names: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of `plans` of one scheme: a row for each node where the plan changed, one where it did not."""
+    rows: list[tuple[Any, ...]] = []
+    for record in run.plans:
+        decision = record.decision
+        nodes = range(decision.plan.n_nodes) if record.changed else range(1)
+        rows.extend(
+            (
+                record.t_s,
+                record.reason,
+                -1 if record.task is None else record.task,
+                record.changed,
+                decision.planner_used,
+                node_names[node],
+                node,
+                *decision.plan.layers[node],
+                math.nan if decision.plan.ratio[node] is None else decision.plan.ratio[node],
+                decision.total_s,
+                decision.lower_bound_s,
+                decision.downlink_bps,
+            )
+            for node in nodes
+        )
+    names = (
+        "t_s", "reason", "task", "changed", "planner_used", "node", "position", "layer_start", "layer_stop", "ratio",
+        "expected_s", "lower_bound_s", "downlink_bps",
+    )  # fmt: skip
+    columns: dict[str, Any] = dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True))
+    if not rows:
+        columns = {name: [] for name in names}
+    return frame("plans", {"scheme": _repeated(scheme, len(rows)), **columns})
+
+
+def resource_table(scheme: str, run: SchemeRun, open_s: Mapping[str, float], span_s: float) -> pd.DataFrame:
+    """Return the rows of `resources` of one scheme.
+
+    Parameters
+    ----------
+    scheme : str
+        Its name.
+    run : SchemeRun
+        Its simulation.
+    open_s : mapping of str to float
+        Open time of each link by name; other places are open all the time. [s]
+    span_s : float
+        Length of the scenario. [s]
+    """
+    places = run.places
+    available_s = np.array([open_s.get(place.name, span_s) for place in places])
+    busy_s = np.array([place.busy_s for place in places])
+    utilisation = np.divide(busy_s, available_s, out=np.zeros_like(busy_s), where=available_s > 0.0)
+    return frame(
+        "resources",
+        {
+            "scheme": _repeated(scheme, len(places)),
+            "place": [place.name for place in places],
+            "kind": [place.kind for place in places],
+            "busy_s": busy_s,
+            "open_s": available_s,
+            "utilisation": utilisation,
+            "n_bytes": [place.n_bytes for place in places],
+            "n_served": [place.n_served for place in places],
+        },
+    )
+
+
+def energy_j(run: SchemeRun) -> float | None:
+    """Return the energy of all computing, or None where a step's energy is not known. [J]"""
+    energies = [None if step.energy_j is None else step.energy_j * step.count for step in _computing(run)]
+    return None if any(energy is None for energy in energies) else math.fsum(e for e in energies if e is not None)
+
+
+def origin_seconds(run: SchemeRun) -> list[float]:
+    """Return simulated compute time by origin of its cost, in the order of `ORIGINS`. [s]"""
+    return [
+        math.fsum(step.origin_s[index] * step.count for step in _computing(run)) for index in range(len(ORIGINS))
+    ]
+
+
+def _computing(run: SchemeRun) -> list[Any]:
+    return [step for step in run.steps if step.part is Part.COMPUTE and step.count]
+
+
+def _repeated(value: str, n: int) -> Any:
+    import pandas as pd
+
+    return pd.Categorical.from_codes(np.zeros(n, dtype=np.int8), categories=[value])

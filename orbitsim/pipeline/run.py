@@ -1,0 +1,239 @@
+"""The main job on one screen: geometry, links, work, schemes, simulation, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orbitsim.errors import InfeasibleError
+from orbitsim.pipeline import records
+from orbitsim.pipeline.jobs import JobFactory
+from orbitsim.pipeline.links import LinkBook
+from orbitsim.pipeline.link_table import link_table
+from orbitsim.pipeline.contact_table import contact_table
+from orbitsim.pipeline.space import Space
+from orbitsim.pipeline.work import Work, build_work
+from orbitsim.plan.stages import ORIGINS
+from orbitsim.results import metrics, store
+from orbitsim.results.provenance import provenance
+from orbitsim.scenario import Scenario
+from orbitsim.sim.engine import SchemeRun, simulate_scheme
+from orbitsim.sim.network import World
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[str, int, int], None]
+"""Told the name of the stage or scheme, what is done, and what there is to do."""
+
+
+@dataclass(eq=False)
+class RunResult:
+    """Everything that a run found.
+
+    Attributes
+    ----------
+    scenario : Scenario
+        The resolved scenario.
+    summary : dict
+        What `summary.json` holds, without provenance.
+    tables : dict of str to DataFrame
+        Tables by name; schemas in `orbitsim.types.tables`.
+    notes : list of str
+        What the user should know beside the figures.
+    inputs : list of Path
+        Files that the result depends on.
+    """
+
+    scenario: Scenario
+    summary: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+    notes: list[str] = field(default_factory=list)
+    inputs: list[Path] = field(default_factory=list)
+
+
+def run_scenario(
+    scenario: Scenario,
+    *,
+    schemes: Sequence[str] | None = None,
+    progress: Progress = lambda name, done, total: None,
+) -> RunResult:
+    """Run a scenario: every scheme on the same world.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to run.
+    schemes : sequence of str, optional
+        Instead of the scenario's own.
+    progress : callable
+        Told how far the run is.
+
+    Returns
+    -------
+    RunResult
+        A scheme that cannot run is reported in the summary with its reason; the others run.
+
+    Raises
+    ------
+    InputError
+        When something that the scenario names is missing or does not fit.
+    """
+    import pandas as pd
+
+    progress("geometry", 0, 1)
+    space = Space(scenario)
+    links = LinkBook(space)
+    work = build_work(scenario)
+    world = build_world(links, work)
+    factory = JobFactory(scenario, work, links, world)
+    starts = task_starts(space)
+    frames: dict[str, list[pd.DataFrame]] = {"tasks": [], "batches": [], "plans": [], "resources": []}
+    summaries: dict[str, Any] = {}
+    notes: list[str] = []
+    for scheme in schemes or scenario.run.schemes:
+        try:
+            run = simulate_scheme(
+                world,
+                factory.job(scheme, starts),
+                backlog=scenario.run.backlog,
+                record=scenario.run.record == "batches",
+                progress=lambda done, scheme=scheme: progress(scheme, done, len(starts)),  # type: ignore[misc]
+            )
+        except InfeasibleError as error:
+            summaries[scheme] = metrics.infeasible_summary(str(error), None)
+            continue
+        summaries[scheme] = _add_scheme(scheme, run, frames, factory, scenario)
+    progress("tables", 0, 1)
+    tables = {name: _joined(parts) for name, parts in frames.items() if parts}
+    if scenario.run.record != "batches":
+        tables.pop("batches", None)
+    tables["contacts"] = contact_table(space)
+    tables["links"] = link_table(links, sorted(links.used))
+    return RunResult(scenario, {"schemes": summaries, **_assumptions(work)}, tables, notes, _inputs(scenario))
+
+
+def task_starts(space: Space) -> list[tuple[int, float]]:
+    """Return slot and start of each task: every slot, or those in which the sensor sees a target. [s]"""
+    scenario = space.scenario
+    slots = [(index, index * scenario.clock.slot_s) for index in range(scenario.n_slots)]
+    if scenario.workload.trigger == "slot":
+        return slots
+    contacts = space.contacts
+    seen = contacts.select((contacts.site >= len(space.stations)) & (contacts.satellite == space.sensor))
+    slot_s = scenario.clock.slot_s
+    return [(i, t) for i, t in slots if ((seen.start_s < t + slot_s) & (seen.end_s > t)).any()]
+
+
+def build_world(links: LinkBook, work: Work) -> World:
+    """Return what all schemes meet alike."""
+    space, scenario = links.space, links.space.scenario
+    isl, down = scenario.links.isl, scenario.links.downlink
+    edges = space.topology.edges
+    hop_range_m = float(links.ranges_m(int(edges[0][0]), int(edges[0][1])).mean()) if len(edges) else 1.0
+    hop_rate_bps = float(links.isl_model.rate_bps([hop_range_m], None)[0])
+    return World(
+        names=space.names,
+        n_satellites=space.n_satellites,
+        horizon_s=scenario.clock.duration_s,
+        link=links.link,
+        windows=() if down.availability == "always" else links.contact_windows(),
+        n_hops=space.n_hops,
+        path=space.path,
+        hop_rate_bps=max(hop_rate_bps, 1.0),
+        hop_propagation_s=hop_range_m / 299_792_458.0,
+        half_duplex=isl.duplex == "half",
+    )
+
+
+def _add_scheme(
+    scheme: str, run: SchemeRun, frames: dict[str, list[pd.DataFrame]], factory: JobFactory, scenario: Scenario
+) -> dict[str, Any]:
+    """Add a scheme's rows to the tables and return its summary."""
+    tasks = records.task_table(scheme, run)
+    frames["tasks"].append(tasks)
+    frames["batches"].append(records.batch_table(scheme, run))
+    frames["plans"].append(records.plan_table(scheme, run, factory.node_names))
+    span_s = scenario.clock.duration_s
+    names = factory.world.names
+    open_s = {
+        f"{names[a]}>{names[b]}": float(schedule.curve.open_seconds(0.0, span_s))
+        for (a, b), schedule in factory.links.used.items()
+    }
+    frames["resources"].append(records.resource_table(scheme, run, open_s, span_s))
+    return metrics.scheme_summary(
+        tasks,
+        planner_used=run.plans[-1].decision.planner_used if run.plans else scenario.planner.kind,
+        energy_j=records.energy_j(run),
+        origin=metrics.origin_shares(records.origin_seconds(run), ORIGINS),
+    )
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Stack the schemes' rows; categories are united in order of appearance, so that equal runs give equal bytes."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    joined = {}
+    for name in parts[0].columns:
+        columns = [part[name] for part in parts]
+        if isinstance(columns[0].dtype, pd.CategoricalDtype):
+            joined[name] = union_categoricals(columns)
+        else:
+            joined[name] = pd.concat(columns, ignore_index=True)
+    return pd.DataFrame(joined)
+
+
+def _assumptions(work: Work) -> dict[str, Any]:
+    """Return what the costs rest on, in words."""
+    return {
+        "costs": {name: {"method": costs.method, "basis": costs.basis} for name, costs in work.costs.items()},
+        "codec": {"table": work.codec.name, "origin": work.codec.origin, "source": work.codec.source},
+        "workload": {
+            "model": work.graph.name,
+            "n_layers": work.graph.n_layers,
+            "tiles": work.n_tiles,
+            "batches": work.n_batches,
+            "input_bytes": work.input_bytes,
+            "result_bytes": work.result_bytes,
+        },
+    }
+
+
+def _inputs(scenario: Scenario) -> list[Path]:
+    """Return files that the result depends on and that are not part of the scenario itself."""
+    files = [Path(shell.file) for shell in scenario.shells if shell.kind in ("tle", "omm")]
+    table = scenario.codec.table
+    if table is not None and Path(table).is_file():
+        files.append(Path(table))
+    return files
+
+
+def save_run(result: RunResult, folder: Path, *, command: Iterable[str], force: bool = False) -> Path:
+    """Write the run folder; it appears under its name only when complete.
+
+    Raises
+    ------
+    InputError
+        If the folder exists and must not be replaced.
+    OutputError
+        If it cannot be written.
+    """
+
+    def fill(work: Path) -> None:
+        scenario = result.scenario.model_dump(mode="json")
+        store.write_json(work / store.SCENARIO, scenario)
+        store.write_tables(work, result.tables)
+        store.write_json(
+            work / store.SUMMARY,
+            {
+                "scenario": scenario,
+                "provenance": provenance(command, result.scenario.seed, result.inputs),
+                **result.summary,
+                "notes": result.notes,
+            },
+        )
+
+    return store.write_folder(folder, fill, force=force)
