@@ -6,7 +6,7 @@ Three steps, each over many satellites and sites at once:
    included: one scalar product with the site's direction against the widest angle at the Earth's centre.
 2. At the epochs that are left, the mask's margin and the signs of its rate say in which grid cells a window opens or
    closes, and in which a pass or a gap shorter than the step may hide.
-3. In those cells only, roots are found on the polynomials of `orbitsim.orbit.interpolation`.
+3. In those cells only, roots are found on the polynomials of `orbitsim.orbit.grids`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.orbit.ephemeris import Ephemeris
-from orbitsim.orbit.interpolation import StateGrid, state_grids
+from orbitsim.orbit.grids import StateGrid, state_grids
 from orbitsim.orbit.passes import find_passes
 from orbitsim.orbit.sites import Mask, Site, SiteTable
 from orbitsim.types.contacts import Contacts

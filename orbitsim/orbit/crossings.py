@@ -2,7 +2,7 @@
 
 Nothing here knows what the function means. It is sampled at the nodes of many series (one a pair of satellite and
 site, or of two satellites); a window is where it is not negative. Within one cell it is taken to have one extremum at
-most, which the steps of `orbitsim.orbit.interpolation` (at most 8 deg of an orbit) see to.
+most, which the steps of `orbitsim.orbit.grids` (at most 8 deg of an orbit) see to.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from orbitsim.constants import WGS84_A_M
 from orbitsim.orbit.crossings import find_brackets, pair_crossings
 from orbitsim.orbit.ephemeris import Ephemeris
 from orbitsim.orbit.geometry import WGS84_B_M
-from orbitsim.orbit.interpolation import StateGrid, common_grid, evaluate, evaluate_with_derivative
+from orbitsim.orbit.grids import Paths, StateGrid, common_grid
 from orbitsim.orbit.lines_of_sight import dot
 from orbitsim.orbit.roots import bracketed_roots
 
@@ -95,26 +95,20 @@ class CrosslinkLimits:
 class _PairsInCells:
     """Pairs of satellites as functions of the place within their grid cells."""
 
-    def __init__(self, a: FloatArray, b: FloatArray, limits: CrosslinkLimits, *, rate: bool) -> None:
+    def __init__(self, a: Paths, b: Paths, limits: CrosslinkLimits, *, rate: bool) -> None:
         self.a, self.b, self.limits, self.rate = a, b, limits, rate
 
-    @classmethod
-    def of(
-        cls, grid: StateGrid, rows: tuple[IntArray, IntArray], cell: IntArray, limits: CrosslinkLimits, *, rate: bool
-    ) -> Self:
-        return cls(grid.polynomials(rows[0], cell), grid.polynomials(rows[1], cell), limits, rate=rate)
-
     def margin(self, x: FloatArray) -> FloatArray:
-        return self.limits.margin_m(evaluate(self.a, x), evaluate(self.b, x))[0]
+        return self.limits.margin_m(self.a.position(x), self.b.position(x))[0]
 
     def __call__(self, x: FloatArray) -> FloatArray:
         if not self.rate:
             return self.margin(x)
-        (a, velocity_a), (b, velocity_b) = evaluate_with_derivative(self.a, x), evaluate_with_derivative(self.b, x)
+        (a, velocity_a), (b, velocity_b) = self.a.position_and_velocity(x), self.b.position_and_velocity(x)
         return self.limits.margin_m(a, b, velocity_a, velocity_b)[1]
 
     def take(self, keep: BoolArray) -> Self:
-        return type(self)(self.a[:, :, keep], self.b[:, :, keep], self.limits, rate=self.rate)
+        return type(self)(self.a.take(keep), self.b.take(keep), self.limits, rate=self.rate)
 
 
 def find_crosslink_windows(
@@ -184,7 +178,8 @@ def _search(grid: StateGrid, rows: IntArray, limits: CrosslinkLimits) -> Crossli
 
     def refine(index: IntArray, f: tuple[FloatArray, FloatArray], x: tuple[FloatArray, FloatArray], *, rate: bool):  # type: ignore[no-untyped-def]
         pair = rows[series[index]]
-        function = _PairsInCells.of(grid, (pair[:, 0], pair[:, 1]), cell[index], limits, rate=rate)
+        a, b = (grid.paths(pair[:, end], cell[index]) for end in (0, 1))
+        function = _PairsInCells(a, b, limits, rate=rate)
         found = bracketed_roots(function, *x, *f, tolerance=_TOLERANCE_S / grid.step_s)
         return found, function.margin(found)
 

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from orbitsim.orbit.interpolation import StateGrid, evaluate, evaluate_with_derivative
+from orbitsim.orbit.grids import Paths
 from orbitsim.orbit.sites import SiteTable
 
 FloatArray = NDArray[np.float64]
@@ -103,8 +103,8 @@ class SightInCells:
 
     Parameters
     ----------
-    lines : (10, 3, n) ndarray
-        Coefficients of the line from site to satellite. [m]
+    paths : Paths
+        Of the satellites.
     table : SiteTable
         The sites.
     site : (n,) int array
@@ -113,26 +113,20 @@ class SightInCells:
         Which attribute of `Sight` calling the object returns.
     """
 
-    def __init__(self, lines: FloatArray, table: SiteTable, site: IntArray, quantity: str) -> None:
-        self.lines = lines
+    def __init__(self, paths: Paths, table: SiteTable, site: IntArray, quantity: str) -> None:
+        self.paths = paths
         self.table = table
         self.site = site
         self.quantity = quantity
 
-    @classmethod
-    def of(
-        cls, grid: StateGrid, table: SiteTable, row: IntArray, cell: IntArray, site: IntArray, quantity: str
-    ) -> Self:
-        """Interpolate a grid in given cells."""
-        lines = grid.polynomials(row, cell)
-        lines[0] -= table.position_m[:, site]
-        return cls(lines, table, site, quantity)
-
     def at(self, x: FloatArray, *, rates: bool = False) -> Sight:
         """Measure the lines at a place in each cell, -1/2 .. 1/2."""
         if rates:
-            return sight(*evaluate_with_derivative(self.lines, x), self.table, self.site)
-        return sight(evaluate(self.lines, x), None, self.table, self.site)
+            position, velocity = self.paths.position_and_velocity(x)
+        else:
+            position, velocity = self.paths.position(x), None
+        position -= self.table.position_m[:, self.site]
+        return sight(position, velocity, self.table, self.site)
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Return the chosen quantity at a place in each cell."""
@@ -141,4 +135,4 @@ class SightInCells:
 
     def take(self, keep: NDArray[np.bool_]) -> Self:
         """Return some of the lines."""
-        return type(self)(self.lines[:, :, keep], self.table, self.site[keep], self.quantity)
+        return type(self)(self.paths.take(keep), self.table, self.site[keep], self.quantity)

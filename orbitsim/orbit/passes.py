@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.orbit.crossings import Windows, find_brackets, pair_crossings, window_of
-from orbitsim.orbit.interpolation import StateGrid
+from orbitsim.orbit.grids import StateGrid
 from orbitsim.orbit.lines_of_sight import Sight, SightInCells, sight
 from orbitsim.orbit.roots import bracketed_roots
 from orbitsim.orbit.sites import SiteTable
@@ -108,7 +108,8 @@ class Cells:
         return self._events(self._sights(slice(None), "margin"), slice(None), np.full(self.series.size, side))
 
     def _sights(self, part: slice, quantity: str) -> SightInCells:
-        return SightInCells.of(self.grid, self.table, self.row[part], self.cell[part], self.site[part], quantity)
+        paths = self.grid.paths(self.row[part], self.cell[part])
+        return SightInCells(paths, self.table, self.site[part], quantity)
 
     def _events(self, function: SightInCells, part: slice, x: FloatArray) -> Events:
         seen = function.at(x)
