@@ -41,7 +41,7 @@ def explain(problem: Problem) -> str:
         )
     needed = fewest_compute_nodes(problem)
     if needed is None:
-        return f"memory: {_least_excess(problem, n_nodes)}"
+        return f"memory: {_least_excess(problem, most)}"
     if needed > most:
         return (
             f"max_compute_nodes: the model fits the memory of no fewer than {needed} nodes, but only {most} may "

@@ -250,7 +250,7 @@ def _across_keys(data: Mapping[str, Any]) -> list[Fault]:
     faults: list[Fault] = []
     nodes, hops = data.get("nodes"), data.get("hops")
     layers, codec = _table(data, "layers"), _table(data, "codec")
-    if isinstance(nodes, list) and isinstance(hops, list) and len(hops) not in (len(nodes), len(nodes) - 1):
+    if isinstance(nodes, list) and nodes and isinstance(hops, list) and len(hops) not in (len(nodes), len(nodes) - 1):
         faults.append(Fault("hops", f"expected {len(nodes)} entries (as nodes) or one fewer, found {len(hops)}"))
     sized = {
         "layers.activation_bytes": layers.get("activation_bytes"),
