@@ -121,7 +121,7 @@ def _validated(entry_type: type[EntryT], fields: Any, key: str, problems: list[P
         return entry_type.model_validate(fields)
     except ValidationError as error:
         for fault in error.errors(include_url=False):
-            where = ".".join([key, *(str(part) for part in fault["loc"])])
+            where = ".".join([key, *(str(part) for part in fault["loc"] if part != "[key]")])
             message = fault["msg"].removeprefix("Value error, ")
             problems.append(Problem(where, message[:1].lower() + message[1:]))
         return None

@@ -1,4 +1,4 @@
-"""What each layer of a model costs on a device, for one mini-batch: seconds, energy, memory and the bytes that leave it.
+"""What each layer of a model costs on a device, for one mini-batch: seconds, energy, memory, and bytes that leave it.
 
 Seconds come from the best source there is, and every layer says which kind of source that was:
 
@@ -28,6 +28,7 @@ from orbitsim.workload.models import ModelGraph
 FloatArray = npt.NDArray[np.float64]
 Method = Literal["trace", "trace-scaled", "throughput", "flop-over-rate", "flop-over-peak"]
 
+_MODELLED: Origin = "modelled"
 TOKEN_BYTES = 4  # a 32-bit number of an entry of the vocabulary
 
 
@@ -228,8 +229,8 @@ def nearest_profile(
 ) -> Profile | None:
     """Return the profile of this device, mode, model and precision whose batch size is nearest, or None.
 
-    Only profiles that cover the model from embedding to head count. Nearest means by ratio; of two that are equally near
-    the larger one is taken, since overheads weigh less in it.
+    Only profiles that cover the model from embedding to head count. Nearest means by ratio; of two that are equally
+    near the larger one is taken, since overheads weigh less in it.
     """
     fitting = [
         profile
@@ -254,7 +255,7 @@ def _from_profile(device: Device, profile: Profile, batch_size: int) -> LayerTim
     if scale != 1.0:
         method = "trace-scaled"
         basis = f"{name}, scaled from batch {profile.batch_size} in proportion to the samples"
-        origin = ("modelled",) * profile.n_layers
+        origin = (_MODELLED,) * profile.n_layers
     energy = profile.layer_energy_j()
     if energy is not None:
         return LayerTimes(seconds, origin, method, basis, energy * scale, weakest_origin(origin))
@@ -263,7 +264,7 @@ def _from_profile(device: Device, profile: Profile, batch_size: int) -> LayerTim
 
 
 def _modelled(device: Device, seconds: FloatArray, method: Method, basis: str, figure: Figure) -> LayerTimes:
-    origin: tuple[Origin, ...] = ("modelled",) * len(seconds)
+    origin = (_MODELLED,) * len(seconds)
     energy = _active_energy_j(device, seconds)
     cited = f"{basis} ({figure.basis}, confidence {figure.confidence}: {', '.join(figure.cite)})"
     return LayerTimes(seconds, origin, method, cited, energy, None if energy is None else "modelled")

@@ -83,7 +83,7 @@ def mini_batches(n_tiles: int, batch_size: int) -> int:
 
 
 def task_mini_batches(n_images: int, resolution: str | tuple[int, int], tile_px: int, batch_size: int) -> int:
-    """Return the number of mini-batches of a task of `n_images` images; a mini-batch may hold tiles of several images."""
+    """Return the mini-batches of a task of `n_images` images; one mini-batch may hold tiles of several images."""
     return mini_batches(n_images * tiles_per_image(resolution, tile_px), batch_size)
 
 
