@@ -4,7 +4,9 @@
 
 Needs torch, and orbitsim on the path. Each pass runs embedding, blocks and head one after another, each on the output
 of the one before and each timed alone; passes through the whole model, timed as one, alternate with them, so that both
-meet the same state of the machine. Run it on an idle machine: the load average is written into the provenance.
+meet the same state of the machine. A pass during which other processes used more than the processors that the
+measurement leaves free, and BUSY_SHARE of all, is not kept; how many were dropped is written into the provenance. Run
+it on an idle machine, or with a high priority.
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ from orbitsim.workload.traces import read_trace, write_trace
 VIT_B = {
     "width": 768, "mlp_width": 3072, "n_heads": 12, "n_blocks": 12, "patch_px": 16, "image_px": 224, "n_classes": 1000,
 }  # fmt: skip
-LIMIT_S = 75.0  # of one combination of threads and batch size
-MIN_PASSES, MAX_PASSES, N_WARM_UP = 5, 40, 2
+SOFT_LIMIT_S = 25.0  # of one combination of threads and batch size, once MIN_PASSES of both kinds were kept
+HARD_LIMIT_S = 300.0  # after which a combination fails, because the machine is too busy
+MIN_PASSES, MAX_PASSES = 4, 40
+BUSY_SHARE = 0.03  # of all processors: what others may use of those that the measurement needs
 
 
 def processor() -> dict[str, str]:
@@ -43,33 +47,51 @@ def processor() -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in fields.items()}
 
 
+def others_busy_s() -> float:
+    """Return the processor seconds that other processes used since the machine started; 0 outside Linux."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 0.0
+    user, nice, system, _, _, irq, softirq, steal = map(int, path.read_text(encoding="ascii").split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
 @torch.inference_mode()
-def time_parts(parts: list[torch.nn.Module], images: torch.Tensor) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Return seconds (passes, parts), seconds of whole passes (passes,), and the bytes that leave each part."""
-    by_part: list[list[float]] = []
-    whole: list[float] = []
-    output_bytes = [0] * len(parts)
-    begin = time.perf_counter()
-    n_pass = 0
-    while n_pass < N_WARM_UP + MIN_PASSES or (
-        n_pass < N_WARM_UP + MAX_PASSES and time.perf_counter() - begin < LIMIT_S
-    ):
-        x, seconds = images, []
-        for number, part in enumerate(parts):
-            t0 = time.perf_counter()
-            x = part(x)
-            seconds.append(time.perf_counter() - t0)
-            output_bytes[number] = x.numel() * x.element_size()
+def timed_pass(parts: list[torch.nn.Module], images: torch.Tensor) -> tuple[list[float], list[int]]:
+    """Return the seconds of each part in one pass, and the bytes that leave it."""
+    x, seconds, output_bytes = images, [], []
+    for part in parts:
         t0 = time.perf_counter()
-        x = images
-        for part in parts:
-            x = part(x)
-        forward_s = time.perf_counter() - t0
-        if n_pass >= N_WARM_UP:
-            by_part.append(seconds)
-            whole.append(forward_s)
-        n_pass += 1
-    return np.array(by_part), np.array(whole), output_bytes
+        x = part(x)
+        seconds.append(time.perf_counter() - t0)
+        output_bytes.append(x.numel() * x.element_size())
+    return seconds, output_bytes
+
+
+def time_parts(parts: list[torch.nn.Module], images: torch.Tensor) -> tuple[np.ndarray, np.ndarray, list[int], int]:
+    """Return seconds (passes, parts), seconds of whole passes (passes,), bytes that leave each part, passes dropped."""
+    whole = torch.nn.Sequential(*parts)
+    kept: dict[str, list[list[float]]] = {"parts": [], "whole": []}
+    _, output_bytes = timed_pass(parts, images)  # warm-up
+    n_processors = os.cpu_count() or 1
+    allowed = n_processors - torch.get_num_threads() + BUSY_SHARE * n_processors
+    begin_s, n_dropped = time.perf_counter(), 0
+    while min(map(len, kept.values())) < MAX_PASSES:
+        elapsed_s = time.perf_counter() - begin_s
+        if elapsed_s > SOFT_LIMIT_S and min(map(len, kept.values())) >= MIN_PASSES:
+            break
+        if elapsed_s > HARD_LIMIT_S:
+            sys.exit(f"the machine is too busy: {n_dropped} passes were disturbed by other processes")
+        for name, units in (("parts", parts), ("whole", [whole])):
+            t0, busy_s = time.perf_counter(), others_busy_s()
+            seconds, _ = timed_pass(units, images)
+            wall_s, busy_s = time.perf_counter() - t0, others_busy_s() - busy_s
+            tick_s = 1 / os.sysconf("SC_CLK_TCK")  # the counters are no finer
+            if busy_s <= allowed * wall_s + tick_s:
+                kept[name].append(seconds)
+            else:
+                n_dropped += 1
+    return np.array(kept["parts"]), np.array(kept["whole"])[:, 0], output_bytes, n_dropped
 
 
 def row(
@@ -115,7 +137,7 @@ def main() -> None:
         torch.set_num_threads(n_threads)
         for batch_size in arguments.batch_size:
             images = torch.randn(batch_size, 3, VIT_B["image_px"], VIT_B["image_px"])
-            by_part, whole, output_bytes = time_parts(parts, images)
+            by_part, whole, output_bytes, n_dropped = time_parts(parts, images)
             key = {
                 "device": arguments.device,
                 "power_mode": f"{n_threads}-thread{'s' if n_threads > 1 else ''}",
@@ -134,7 +156,8 @@ def main() -> None:
                     "sum_of_parts_s": round(float(sum_s), 6),
                     "forward_s": round(float(forward_s), 6),
                     "ratio": round(float(sum_s / forward_s), 4),
-                    "passes": len(whole),
+                    "passes": [len(by_part), len(whole)],
+                    "dropped": n_dropped,
                 }
             )
             print(checks[-1], file=sys.stderr, flush=True)

@@ -29,7 +29,7 @@ for module in (run, check, schema, contacts, links, plan):
     app.command(name=module.NAME, epilog=module.EXAMPLE)(module.command)
 
 
-def _show_version(value: bool) -> None:  # noqa: FBT001 - the signature is typer's
+def _show_version(value: bool) -> None:
     if value:
         typer.echo(f"orbitsim {__version__}")
         raise typer.Exit

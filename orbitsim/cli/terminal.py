@@ -15,7 +15,9 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
-ScenarioArgument = Annotated[str, typer.Argument(metavar="SCENARIO", help="A TOML file, or the name of a shipped scenario.")]
+ScenarioArgument = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A TOML file, or the name of a shipped scenario.")
+]
 SettingOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key, such as links.downlink.rate_bps=0.2e9; repeatable."),
@@ -45,19 +47,19 @@ def warn(label: str, message: str) -> None:
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
     """Show progress on stderr while it is a terminal; nothing otherwise."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def report(name: str, done: int, total: int) -> None:
             if name not in tasks:
                 for other in tasks.values():
                     progress.update(other, visible=False)
                 tasks[name] = progress.add_task(name, total=total)
-            progress.update(tasks[name], completed=done)  # type: ignore[arg-type]
+            progress.update(tasks[name], completed=done)
 
         yield report
 
@@ -83,16 +85,21 @@ def print_rows(rows: pd.DataFrame, fmt: Format, *, title: str, records: list[dic
         json.dump(records, sys.stdout, indent=1, allow_nan=False, ensure_ascii=False)
         sys.stdout.write("\n")
     elif fmt is Format.CSV:
-        writer = csv.DictWriter(sys.stdout, fieldnames=list(records[0]) if records else list(rows.columns), lineterminator="\n")
+        writer = csv.DictWriter(
+            sys.stdout, fieldnames=list(records[0]) if records else list(rows.columns), lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows(records)
     else:
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table(title=title, title_justify="left")
         for name in rows.columns:
-            table.add_column(str(name), justify="right" if rows[name].dtype.kind in "fi" else "left", no_wrap=True)
+            table.add_column(
+                escape(str(name)), justify="right" if rows[name].dtype.kind in "fi" else "left", no_wrap=True
+            )
         for row in rows.itertuples(index=False):
-            table.add_row(*("" if value is None or value != value else str(value) for value in row))  # noqa: PLR0124
+            table.add_row(*("" if value is None or value != value else str(value) for value in row))
         wide = Console(width=None if sys.stdout.isatty() else 200)
         wide.print(table)

@@ -338,9 +338,9 @@ class CapacityCurve:
 
     @cached_property
     def _outages(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Window starts (one more at inf), ends, and closed time between the first window and each one."""
+        """Window starts (one more at inf), ends, and closed time between the first window and each one (one more)."""
         starts, ends = self._windows
-        gaps = np.concatenate(([0.0], np.cumsum(starts[1:] - ends[:-1])))
+        gaps = np.concatenate(([0.0], np.cumsum(starts[1:] - ends[:-1]), [0.0]))
         return np.append(starts, np.inf), ends, gaps
 
     @cached_property

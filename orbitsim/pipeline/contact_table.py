@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orbitsim.pipeline.space import Space
-from orbitsim.results.frames import frame
+from orbitsim.results.frames import categories, frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,17 +15,15 @@ if TYPE_CHECKING:
 
 def contact_table(space: Space) -> pd.DataFrame:
     """Return one row for each contact of a satellite with a station or target, in order of start."""
-    import pandas as pd
-
     contacts, sites = space.contacts, space.sites
     kinds = ["station", "target"]
     kind_of = np.array([kinds.index(site.kind) for site in sites], dtype=np.int8)
     return frame(
         "contacts",
         {
-            "satellite": pd.Categorical.from_codes(contacts.satellite, categories=list(space.constellation.names)),
-            "station": pd.Categorical.from_codes(contacts.site, categories=[site.name for site in sites]),
-            "kind": pd.Categorical.from_codes(kind_of[contacts.site], categories=kinds),
+            "satellite": categories(contacts.satellite, list(space.constellation.names)),
+            "station": categories(contacts.site, [site.name for site in sites]),
+            "kind": categories(kind_of[contacts.site], kinds),
             "start_s": contacts.start_s,
             "end_s": contacts.end_s,
             "peak_s": contacts.peak_s,

@@ -143,7 +143,6 @@ class JobFactory:
                 self.node_names,
                 [*(space.device_of(s) for s in self.route.chain), station.device],
                 [*(space.memory_of(s) for s in self.route.chain), station.memory_bytes],
-                route=self.route,
                 input_rate_bps=rates.input_bps,
                 rate_bps=rates.rate_bps,
                 delay_s=rates.delay_s,
@@ -215,13 +214,12 @@ class JobFactory:
             (self.world.names[node],) * 2,
             (device, device),
             (None, memory_bytes),
-            route=self.route,
             input_rate_bps=math.inf,
             rate_bps=(1.0,),
             delay_s=(0.0,),
         )
         start, stop = plan.layers[-1]
-        ratio = plan.ratio_in_flight[-2] if 0 < start else None
+        ratio = plan.ratio_in_flight[-2] if start > 0 else None
         alone = Plan(layers=((0, start), (start, stop)), ratio=(ratio, None))
         return stages_of(problem, alone, tables.energy_j, tables.origin)[1]
 

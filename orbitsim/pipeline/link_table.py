@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.pipeline.links import LinkBook
-from orbitsim.results.frames import frame
+from orbitsim.results.frames import categories, frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +28,6 @@ def link_table(links: LinkBook, pairs: Iterable[tuple[int, int]]) -> pd.DataFram
     pairs : iterable of (int, int)
         Which links: source and target by node index.
     """
-    import pandas as pd
-
     space, t_s = links.space, links.step_middles_s
     names: list[str] = []
     kinds: list[str] = []
@@ -61,8 +59,8 @@ def link_table(links: LinkBook, pairs: Iterable[tuple[int, int]]) -> pd.DataFram
     return frame(
         "links",
         {
-            "link": pd.Categorical.from_codes(every, categories=names),
-            "kind": pd.Categorical.from_codes(kind_of[every], categories=known_kinds),
+            "link": categories(every, names),
+            "kind": categories(kind_of[every], known_kinds),
             "t_s": np.tile(t_s, len(names)),
             **joined,
             "open": joined["rate_bps"] > 0.0,

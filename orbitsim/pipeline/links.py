@@ -112,7 +112,8 @@ class LinkBook:
     def step_starts_s(self) -> FloatArray:
         """Starts of the steps of the clock. [s]"""
         clock = self._scenario.clock
-        return np.arange(math.ceil(clock.duration_s / clock.step_s - 1e-9)) * clock.step_s
+        n_steps = math.ceil(clock.duration_s / clock.step_s - 1e-9)
+        return np.arange(n_steps, dtype=np.float64) * clock.step_s
 
     @cached_property
     def step_middles_s(self) -> FloatArray:
@@ -127,8 +128,9 @@ class LinkBook:
 
     def ranges_m(self, source: int, target: int) -> FloatArray:
         """Return the distance between two nodes at the middle of each step. [m]"""
-        a_m = self.space.positions_m(source, self.step_epochs, self.step_middles_s)
-        return geometry.slant_range_m(a_m, self.space.positions_m(target, self.step_epochs, self.step_middles_s))
+        a_m: FloatArray = self.space.positions_m(source, self.step_epochs, self.step_middles_s)
+        b_m = self.space.positions_m(target, self.step_epochs, self.step_middles_s)
+        return np.asarray(geometry.slant_range_m(a_m, b_m), dtype=np.float64)
 
     # -- crosslinks ----------------------------------------------------------------------------------------------
 
@@ -141,7 +143,9 @@ class LinkBook:
         starts, ends = self.space.crosslink_windows(source, target)
         ranges = self.ranges_m(source, target)
         starts, ends = windows_after_acquisition(starts, ends, self.isl_model.acquisition_s, tracked_at_s=0.0)
-        curve = self._curve(starts, ends, lambda t_s: self.isl_model.rate_bps(self._range_at(source, target, t_s), None))
+        curve = self._curve(
+            starts, ends, lambda t_s: self.isl_model.rate_bps(self._range_at(source, target, t_s), None)
+        )
         delay = PropagationDelay.from_ranges(self.step_starts_s, ranges)
         return LinkSchedule("isl", curve, delay.delay_at)
 
@@ -164,7 +168,7 @@ class LinkBook:
         if down.availability == "always":
             # No geometry lies behind an idealised downlink; the shortest way there is, straight down, bounds its delay.
             delay_s = self.space.height_m(satellite) / SPEED_OF_LIGHT_M_S
-            return LinkSchedule("downlink", CapacityCurve.constant(down.rate_bps), lambda t_s: delay_s)
+            return LinkSchedule("downlink", CapacityCurve.constant(down.rate_bps), lambda _t_s: delay_s)
         model = self.downlink_model(station)
         starts, ends = self.space.contact_windows(satellite, station)
         starts, ends = windows_after_acquisition(starts, ends, model.acquisition_s, tracked_at_s=0.0)
@@ -178,7 +182,11 @@ class LinkBook:
         if not len(starts):
             return LinkSchedule("downlink", curve, None)
         step_s = self._scenario.clock.step_s
-        steps = np.unique(np.concatenate([np.arange(math.floor(a / step_s), math.ceil(b / step_s)) for a, b in zip(starts, ends, strict=True)]))
+        steps = np.unique(
+            np.concatenate(
+                [np.arange(math.floor(a / step_s), math.ceil(b / step_s)) for a, b in zip(starts, ends, strict=True)]
+            )
+        )
         middles_s = (steps + 0.5) * step_s
         position_m = self.space.positions_m(satellite, middles_s, middles_s)
         delay = PropagationDelay.from_ranges(steps * step_s, self.space.look(station, position_m)[0])
@@ -216,7 +224,9 @@ class LinkBook:
         return tuple(ContactWindow(s, n + site, start, end, self.curve) for s, site, start, end in rows)
 
 
-def _attenuation(terminal: RadioIsl | RadioDownlink, station: Station | None, min_elevation_deg: float) -> Attenuation | None:
+def _attenuation(
+    terminal: RadioIsl | RadioDownlink, station: Station | None, min_elevation_deg: float
+) -> Attenuation | None:
     """Return the ITU-R loss at a station, or None where none is asked for."""
     if terminal.itu_availability_pct is None or station is None:
         return None
@@ -238,4 +248,5 @@ def _effective_aperture_m(terminal: RadioIsl | RadioDownlink) -> float:
     if terminal.receive_aperture_m is not None:
         return math.sqrt(0.5) * terminal.receive_aperture_m  # efficiency 0.5, the default of ITU-R P.618-13, 2.4.1
     gain_dbi = terminal.receiver_gain_dbi or 0.0
-    return SPEED_OF_LIGHT_M_S / terminal.frequency_hz / math.pi * 10.0 ** (gain_dbi / 20.0)
+    wavelength_m = SPEED_OF_LIGHT_M_S / terminal.frequency_hz
+    return wavelength_m / math.pi * math.pow(10.0, gain_dbi / 20.0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orbitsim.plan.stages import ORIGINS
-from orbitsim.results.frames import frame
+from orbitsim.results.frames import categories, frame
 from orbitsim.sim.engine import SchemeRun
 from orbitsim.sim.jobs import PART_COLUMNS, Part, Task
 
@@ -52,7 +52,6 @@ def _parts(task: Task) -> list[float]:
 
 def batch_table(scheme: str, run: SchemeRun) -> pd.DataFrame:
     """Return the rows of `batches` of one scheme."""
-    import pandas as pd
 
     def joined(name: str, dtype: Any) -> Any:
         arrays = [getattr(passages, name) for passages in run.passages]
@@ -68,8 +67,8 @@ def batch_table(scheme: str, run: SchemeRun) -> pd.DataFrame:
             "scheme": _repeated(scheme, len(part)),
             "task": joined("task", np.int32),
             "batch": joined("batch", np.int32),
-            "place": pd.Categorical.from_codes(joined("place", np.int32), categories=run.place_names),
-            "service": pd.Categorical.from_codes(codes[part], categories=list(_SERVICES.values())),
+            "place": categories(joined("place", np.int32), run.place_names),
+            "service": categories(codes[part], list(_SERVICES.values())),
             "start_s": joined("start_s", np.float64),
             "end_s": joined("end_s", np.float64),
         },
@@ -150,9 +149,7 @@ def energy_j(run: SchemeRun) -> float | None:
 
 def origin_seconds(run: SchemeRun) -> list[float]:
     """Return simulated compute time by origin of its cost, in the order of `ORIGINS`. [s]"""
-    return [
-        math.fsum(step.origin_s[index] * step.count for step in _computing(run)) for index in range(len(ORIGINS))
-    ]
+    return [math.fsum(step.origin_s[index] * step.count for step in _computing(run)) for index in range(len(ORIGINS))]
 
 
 def _computing(run: SchemeRun) -> list[Any]:
@@ -160,6 +157,4 @@ def _computing(run: SchemeRun) -> list[Any]:
 
 
 def _repeated(value: str, n: int) -> Any:
-    import pandas as pd
-
-    return pd.Categorical.from_codes(np.zeros(n, dtype=np.int8), categories=[value])
+    return categories(np.zeros(n, dtype=np.int8), [value])

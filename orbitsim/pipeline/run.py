@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orbitsim.constants import SPEED_OF_LIGHT_M_S
 from orbitsim.errors import InfeasibleError
 from orbitsim.pipeline import records
-from orbitsim.pipeline.jobs import JobFactory
-from orbitsim.pipeline.links import LinkBook
-from orbitsim.pipeline.link_table import link_table
 from orbitsim.pipeline.contact_table import contact_table
+from orbitsim.pipeline.jobs import JobFactory
+from orbitsim.pipeline.link_table import link_table
+from orbitsim.pipeline.links import LinkBook
 from orbitsim.pipeline.space import Space
 from orbitsim.pipeline.work import Work, build_work
 from orbitsim.plan.stages import ORIGINS
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Told the name of the stage or scheme, what is done, and what there is to do."""
+
+
+def _silent(_name: str, _done: int, _total: int) -> None:
+    """Report progress to nobody."""
 
 
 @dataclass(eq=False)
@@ -58,7 +63,7 @@ def run_scenario(
     scenario: Scenario,
     *,
     schemes: Sequence[str] | None = None,
-    progress: Progress = lambda name, done, total: None,
+    progress: Progress = _silent,
 ) -> RunResult:
     """Run a scenario: every scheme on the same world.
 
@@ -81,13 +86,11 @@ def run_scenario(
     InputError
         When something that the scenario names is missing or does not fit.
     """
-    import pandas as pd
-
     progress("geometry", 0, 1)
     space = Space(scenario)
     links = LinkBook(space)
     work = build_work(scenario)
-    world = build_world(links, work)
+    world = build_world(links)
     factory = JobFactory(scenario, work, links, world)
     starts = task_starts(space)
     frames: dict[str, list[pd.DataFrame]] = {"tasks": [], "batches": [], "plans": [], "resources": []}
@@ -127,7 +130,7 @@ def task_starts(space: Space) -> list[tuple[int, float]]:
     return [(i, t) for i, t in slots if ((seen.start_s < t + slot_s) & (seen.end_s > t)).any()]
 
 
-def build_world(links: LinkBook, work: Work) -> World:
+def build_world(links: LinkBook) -> World:
     """Return what all schemes meet alike."""
     space, scenario = links.space, links.space.scenario
     isl, down = scenario.links.isl, scenario.links.downlink
@@ -143,7 +146,7 @@ def build_world(links: LinkBook, work: Work) -> World:
         n_hops=space.n_hops,
         path=space.path,
         hop_rate_bps=max(hop_rate_bps, 1.0),
-        hop_propagation_s=hop_range_m / 299_792_458.0,
+        hop_propagation_s=hop_range_m / SPEED_OF_LIGHT_M_S,
         half_duplex=isl.duplex == "half",
     )
 
@@ -176,7 +179,7 @@ def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     import pandas as pd
     from pandas.api.types import union_categoricals
 
-    joined = {}
+    joined: dict[str, Any] = {}
     for name in parts[0].columns:
         columns = [part[name] for part in parts]
         if isinstance(columns[0].dtype, pd.CategoricalDtype):

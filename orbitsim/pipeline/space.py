@@ -50,9 +50,7 @@ class Space:
         names = self.constellation.names
         taken = set(names) & {station.name for station in scenario.stations}
         if taken:
-            raise InputError(
-                Fault("stations", f"expected names that no satellite has, got {', '.join(sorted(taken))}")
-            )
+            raise InputError(Fault("stations", f"expected names that no satellite has, got {', '.join(sorted(taken))}"))
         if scenario.workload.sensor not in self.constellation.index:
             hint = suggestion(scenario.workload.sensor, names)
             shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -91,7 +89,7 @@ class Space:
         return devices[position % len(devices)]
 
     def memory_of(self, satellite: int) -> float | None:
-        """Return the memory that a satellite gives to the model: its shell's, else its device's; None if not known. [B]"""
+        """Return the memory that a satellite gives to the model: its shell's or its device's; None if unknown. [B]"""
         given = self.scenario.shells[self._shell_of(satellite)[0]].memory_bytes
         if given is not None:
             return given
@@ -225,7 +223,6 @@ class Space:
         rows = windows.edge == self.topology.edge_between(source, target)
         return windows.start_s[rows], windows.end_s[rows]
 
-
     def n_hops(self, satellite: int, t_s: float) -> list[int]:
         """Return the hops from a satellite to every satellite at a time; -1 where there is no way."""
         n_hops, _ = self.topology.hops_from(satellite, self._within(t_s))
@@ -274,5 +271,7 @@ def _shells(scenario: Scenario) -> list[Shell]:
         try:
             shells.append(read(shell.file, shell.name, epoch_utc=epoch_utc))
         except InputError as error:
-            raise InputError(Fault(p.key or f"shells.{index}.file", p.message, p.source) for p in error.problems) from None
+            raise InputError(
+                Fault(p.key or f"shells.{index}.file", p.message, p.source) for p in error.problems
+            ) from None
     return shells

@@ -17,7 +17,6 @@ from orbitsim.plan.stages import ORIGINS
 from orbitsim.scenario import Scenario
 from orbitsim.types.codec_table import IDENTITY, CodecTable
 from orbitsim.types.profile import Profile
-from orbitsim.types.route import Route
 from orbitsim.workload.cost import LayerCosts, layer_costs
 from orbitsim.workload.imagery import mini_batches, tiles_per_image
 from orbitsim.workload.models import ModelGraph, model_graph
@@ -144,7 +143,6 @@ def route_problem(
     devices: Sequence[str | None],
     memory_bytes: Sequence[float | None],
     *,
-    route: Route,
     input_rate_bps: float,
     rate_bps: Sequence[float],
     delay_s: Sequence[float],
@@ -157,8 +155,6 @@ def route_problem(
         Costs by device.
     names, devices, memory_bytes : sequence, (n_nodes,)
         Of the chain and the station; a node without a device takes no layer, None as memory is no bound. [B]
-    route : Route
-        The route.
     input_rate_bps : float
         From the sensor to the first node; infinite where the sensor computes. [bit/s]
     rate_bps, delay_s : sequence, (n_nodes - 1,)
@@ -197,7 +193,9 @@ def route_problem(
         node_names=tuple(names),
     )
     tables = NodeTables(
-        energy_j=np.array([np.full(n_layers, np.nan) if c is None or c.energy_j is None else c.energy_j for c in costs]),
+        energy_j=np.array(
+            [np.full(n_layers, np.nan) if c is None or c.energy_j is None else c.energy_j for c in costs]
+        ),
         origin=np.array(
             [np.full(n_layers, 1) if c is None else [ORIGINS.index(o) for o in c.origin] for c in costs], dtype=np.int8
         ),

@@ -8,7 +8,8 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from orbitsim.errors import InfeasibleError, InputError, OrbitsimError, Problem as Fault
+from orbitsim.errors import InfeasibleError, InputError, OrbitsimError
+from orbitsim.errors import Problem as Fault
 from orbitsim.plan.evaluate import evaluate
 from orbitsim.plan.planners import PLANNERS
 from orbitsim.plan.planners import plan as plan_by_name

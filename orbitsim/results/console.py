@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orbitsim.results.wording import seconds, size
+
 Summary = tuple[str, Mapping[str, Mapping[str, Any]]]
 
 
@@ -89,18 +91,3 @@ def _cell(item: Mapping[str, Any] | None) -> str:
     if item["delay_s"]["mean"] is None:
         return f"none delivered {counts}"
     return f"{seconds(item['delay_s']['mean'])} / {seconds(item['service_s']['mean'])} {counts}"
-
-
-def seconds(value: float | None) -> str:
-    """Return a duration as people read it, four figures of it."""
-    if value is None:
-        return "-"
-    return f"{value:,.0f} s" if value >= 1000 else f"{value:.4g} s"
-
-
-def size(n_bytes: float) -> str:
-    """Return a number of bytes in decimal units, three figures of it."""
-    for factor, unit in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if n_bytes >= factor:
-            return f"{n_bytes / factor:.3g} {unit}"
-    return f"{n_bytes:.3g} B"

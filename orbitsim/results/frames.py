@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from orbitsim.types.tables import TABLES
 
@@ -35,13 +37,18 @@ def frame(table: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     series: dict[str, Any] = {}
     for column in schema:
         values = columns[column.name]
-        made = (
-            values if isinstance(values, pd.Categorical) else pd.Series(values, dtype=_pandas_dtype(column.dtype))
-        )
+        made = values if isinstance(values, pd.Categorical) else pd.Series(values, dtype=_pandas_dtype(column.dtype))
         if not column.nullable and pd.isna(made).any():
             raise ValueError(f"column {table}.{column.name} must not hold nulls")
         series[column.name] = made
     return pd.DataFrame(series, copy=False)
+
+
+def categories(codes: Any, names: Sequence[str]) -> Any:
+    """Return a categorical column: for each row the index of its name."""
+    import pandas as pd
+
+    return pd.Categorical.from_codes(np.asarray(codes), categories=pd.Index(list(names), dtype="str"))
 
 
 def _pandas_dtype(dtype: str) -> str:

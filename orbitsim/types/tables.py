@@ -96,7 +96,7 @@ PLANS = (
     Column("lower_bound_s", "float64", "delay that the planner proved no plan can beat; 0 when it proves nothing"),
     Column("downlink_bps", "float64", "downlink rate that the planner reckoned with"),
 )
-"""One row for each answer of the planner and node; answers that changed nothing are kept as one row of the first node."""
+"""One row for each answer of the planner and node; an answer that changed nothing is one row, of the first node."""
 
 RESOURCES = (
     _SCHEME,

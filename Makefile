@@ -1,0 +1,41 @@
+# Two commands do everything: `make run` and `make test`. Each sets up its own environment from the project's files.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+OUT ?= runs/main
+
+.PHONY: run test lint bench clean
+
+run: $(VENV)/.installed-core  ## the paper's day with real contacts and its idealised twin, side by side
+	$(BIN)/orbitsim run leo12-vitg leo12-vitg-idealised --out $(OUT) --force
+
+test: lint  ## everything that must hold: style, types, layers, tests
+	$(BIN)/python -m pytest --quiet --numprocesses=2
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench  ## our speed as ratios against named rivals, in the same run
+	$(BIN)/python -m benchmarks
+
+$(VENV)/.installed-core: pyproject.toml constraints.txt | $(VENV)
+	$(PIP_INSTALL) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)
+	$(PIP_INSTALL) --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)
+	$(PIP_INSTALL) --editable '.[dev,bench]'
+	touch $@
+
+$(VENV):
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
