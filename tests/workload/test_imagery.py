@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orbitsim.errors import InputError
@@ -24,6 +24,7 @@ def test_tiles_of_the_named_resolutions():
     assert {name: tiles_per_image(name, 224) for name in RESOLUTIONS_PX} == TILES_224
 
 
+@settings(deadline=None)
 @given(width=st.integers(1, 60), height=st.integers(1, 60), tile_px=st.integers(1, 25))
 def test_tiles_cover_every_pixel_once(width, height, tile_px):
     tiles_met = {(x // tile_px, y // tile_px) for x in range(width) for y in range(height)}
