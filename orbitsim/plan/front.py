@@ -7,6 +7,7 @@ each criterion. The total delay of two plans compares as their startup and theta
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -198,7 +199,7 @@ def _grown_values(graph: StageGraph, before: Labels, grown: Labels, values: Arra
     if node < problem.n_hops:
         size = np.concatenate([[problem.input_bytes], problem.activation_bytes])[grown.cut]
         is_activation = (grown.cut > 0) & (grown.cut < problem.n_layers)
-        sent_bytes = np.where(is_activation, size * graph.ratio[grown.ratio], size)
+        sent_bytes = size * np.where(is_activation, graph.ratio[grown.ratio], 1.0)
     is_last_hop = node == problem.n_hops - 1
     return np.column_stack(
         [
@@ -238,4 +239,4 @@ def _plan(graph: StageGraph, history: list[Labels], index: int) -> Plan:
         index = int(labels.parent[index])
         cuts.append(int(history[node - 1].cut[index]) if node else 0)
     cuts.reverse()
-    return Plan(tuple(zip(cuts[:-1], cuts[1:], strict=True)), tuple(reversed(ratio)))  # noqa: RUF007
+    return Plan(tuple(pairwise(cuts)), tuple(reversed(ratio)))

@@ -171,11 +171,10 @@ def codec_settings(problem: Problem, *, every_ratio: bool = False) -> tuple[Arra
 
 def _transfer_s(problem: Problem, hop: int, ratio: Array) -> Array:
     size = np.full((problem.n_layers + 1, len(ratio)), np.inf)
-    size[1:-1] = problem.activation_bytes[:-1, None] * ratio
+    if np.isfinite(ratio[0]):
+        size[1:-1] = problem.activation_bytes[:-1, None] * ratio
     size[0, 0] = problem.input_bytes
     size[-1, 0] = problem.activation_bytes[-1]
-    if not np.isfinite(ratio[0]):
-        size[1:-1] = np.inf
     if np.isinf(problem.rate_bps[hop]):
         return np.where(np.isfinite(size), 0.0, np.inf)
     return np.asarray(BITS_PER_BYTE * size / problem.rate_bps[hop])

@@ -172,7 +172,7 @@ class Problem:
                 bool(self.input_rate_bps > 0.0),
                 "expected a rate > 0 (inf: the sensor itself computes)",
             ),
-            ("n_batches", int(self.n_batches) == self.n_batches and self.n_batches >= 1, "expected an integer >= 1"),
+            ("n_batches", self.n_batches >= 1 and float(self.n_batches).is_integer(), "expected an integer >= 1"),
             ("min_accuracy", not np.isnan(self.min_accuracy), "expected a number"),
             ("max_loss", not np.isnan(self.max_loss), "expected a number"),
             ("rule", self.rule in RULES, f"expected one of {', '.join(RULES)}"),

@@ -14,6 +14,7 @@ it there is nothing better, so the intervals vanish; when none is left, the best
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,7 +223,7 @@ class Search:
             float(self.graph.ratio[step.ratio]) if encoded else None
             for step, encoded in zip(steps, encodes, strict=True)
         )
-        return Plan(tuple(zip(stops[:-1], stops[1:], strict=True)), ratio)  # noqa: RUF007
+        return Plan(tuple(pairwise(stops)), ratio)
 
     def _may_improve(self, spent_s: float, lower_s: float) -> bool:
         bound_s = self._total(spent_s, lower_s)
