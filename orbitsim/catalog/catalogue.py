@@ -80,7 +80,7 @@ class Catalogue:
     def _with_text(self, text: str, source: str) -> Catalogue:
         try:
             data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise InputError(Problem("", f"expected TOML; {error}", source)) from error
         problems: list[Problem] = []
         new: dict[str, dict[str, Any]] = {"devices": {}, "models": {}, "citations": {}}

@@ -66,7 +66,7 @@ def read_codec_table(path: str | Path) -> CodecTable:
         data: Any = json.loads(text) if source.endswith(".json") else tomllib.loads(text)
     except OSError as error:
         raise InputError(Problem("", f"cannot be read: {error.strerror or error}", source)) from error
-    except ValueError as error:  # TOML, JSON and UTF-8 faults alike
+    except (ValueError, RecursionError) as error:  # TOML, JSON and UTF-8 faults alike, and endless nesting
         expected = "JSON" if source.endswith(".json") else "TOML"
         raise InputError(Problem("", f"expected {expected}; {error}", source)) from error
     if not isinstance(data, dict):

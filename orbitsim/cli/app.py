@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from click.exceptions import Abort, ClickException, Exit
-
 from orbitsim import __version__
 from orbitsim.cli import check, contacts, links, plan, run, schema
 from orbitsim.cli.terminal import warn
 from orbitsim.errors import InputError, OrbitsimError
 
 EXIT_INTERRUPTED = 130
+
+# The base of all usage errors (BadParameter < UsageError < ClickException) has no public name that every version of
+# typer shares: newer ones carry their own copy of click.
+_USAGE_FAULT: Any = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="orbitsim",
@@ -55,12 +57,12 @@ def run_app() -> int:
     except OrbitsimError as error:
         warn("error", str(error))
         return error.exit_code
-    except Exit as error:
+    except typer.Exit as error:
         return error.exit_code
-    except ClickException as error:
+    except _USAGE_FAULT as error:
         error.show()
-        return error.exit_code
-    except (Abort, KeyboardInterrupt):
+        return int(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
         warn("interrupted", "nothing was written")
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -42,8 +42,9 @@ class CapacityCurve:
     Accuracy. The cumulative integral is kept as an unevaluated sum of two doubles, so differences of it keep full
     relative precision however much was carried before (a day at 100 Gbit/s is 8.6e15 bit, whose spacing as one double
     is 1 bit). `integral_bits` is accurate to about 1e-15 relative. `finish_s` is backward stable: it is the exact
-    finish of a transfer whose size differs by at most about 1e-15 relative, rounded to a double. A transfer that fits
-    in the segment in which it starts ends at ``start + 8 n / rate``, three rounded operations, no integral involved.
+    finish, rounded to a double, of a transfer whose size differs by about 1e-15 relative or by what the link carries in
+    4 units in the last place of the time (6e-11 s after a day), whichever is more. A transfer that fits in the segment
+    in which it starts ends at ``start + 8 n / rate``: no integral is involved.
     """
 
     edges_s: FloatArray

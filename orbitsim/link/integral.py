@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from orbitsim.constants import BITS_PER_BYTE
 from orbitsim.link.piecewise import FloatArray
 
-# A transfer may exceed what is left of a segment by this share of its own size and still end at the segment's edge:
-# without it, rounding would push the last 1e-15 of a transfer that exactly fills a window behind the next outage.
-FIT_TOLERANCE = 2.0**-50
+# Rounding must not push the last 1e-15 of a transfer that exactly fills a window behind the next outage. What a window
+# fails to carry counts as carried if it is below this share of the transfer, or below what the link carries in so many
+# units in the last place of the window's end: times are not known better than that.
+FIT_SHARE = 2.0**-50
+FIT_ULPS = 4.0
 
 
 class RateIntegral:
@@ -76,31 +78,39 @@ class RateIntegral:
         i = np.searchsorted(edges, start, side="right") - 1
         rate = np.append(self.rates_bps, 0.0)[i]
         edge = np.append(edges, np.inf)[i + 1]
-        needed = n_bits * (1.0 - FIT_TOLERANCE)
         with np.errstate(invalid="ignore", divide="ignore"):  # x / 0 and inf * 0, in the branches that are not taken
             head = np.where(rate > 0.0, (edge - start) * rate, 0.0)
-            fits = (n_bits > 0.0) & (rate > 0.0) & (needed <= head)
+            fits = (n_bits > 0.0) & (rate > 0.0) & (n_bits <= head)
             finish = np.where(fits, np.minimum(start + n_bits / rate, edge), finish)
-        later = (n_bits > 0.0) & ~fits & (i < n - 1)
+        later = (n_bits > 0.0) & ~fits & (i < n)
         if later.any():
-            remaining = n_bits[later] - head[later]
-            finish[later] = self._finish_from_edge(i[later] + 1, remaining, needed[later] - head[later])
+            finish[later] = self._finish_from_edge(i[later] + 1, n_bits[later] - head[later], n_bits[later])
         return finish
 
-    def _finish_from_edge(self, base: NDArray[np.intp], remaining: FloatArray, needed: FloatArray) -> FloatArray:
-        """Finish of `remaining` bits that set out at edge number `base`; `needed` of them choose the segment."""
-        edges, n = self.edges_s, self.rates_bps.size
-        # The sum is rounded, so the search may miss by a few edges: move until the exact difference agrees.
-        stop = np.searchsorted(self._high, self._high[base] + needed, side="left")
+    def _finish_from_edge(self, base: NDArray[np.intp], remaining: FloatArray, n_bits: FloatArray) -> FloatArray:
+        """Finish of transfers of `n_bits`, of which `remaining` set out at edge number `base`."""
+        edges, rates, n = self.edges_s, self.rates_bps, self.rates_bps.size
+        # The first edge by which all has crossed. The sum is rounded, so the search may miss by a few edges: move until
+        # the exact difference agrees.
+        stop = np.searchsorted(self._high, self._high[base] + remaining, side="left")
         stop = np.clip(stop, base + 1, n + 1)
-        while (short := (stop <= n) & (self._between_edges(base, np.minimum(stop, n)) < needed)).any():
+        while (short := (stop <= n) & (self._between_edges(base, np.minimum(stop, n)) < remaining)).any():
             stop = stop + short
-        while (beyond := (stop > base + 1) & (self._between_edges(base, stop - 1) >= needed)).any():
+        while (beyond := (stop > base + 1) & (self._between_edges(base, stop - 1) >= remaining)).any():
             stop = stop - beyond
-        j = np.minimum(stop, n) - 1
+        never = stop > n
+        j = stop - 1  # the segment in which the transfer ends; n if it never does
+        excess = remaining - self._between_edges(base, np.maximum(j, base))
+        inside = np.minimum(j, n - 1)
         with np.errstate(invalid="ignore", divide="ignore"):
-            t = edges[j] + (remaining - self._between_edges(base, np.maximum(j, base))) / self.rates_bps[j]
-        finish: FloatArray = np.where(stop <= n, np.minimum(t, edges[j + 1]), np.inf)
+            t = np.minimum(edges[inside] + excess / rates[inside], edges[inside + 1])
+        # The window before the outage that the transfer waits through (or before the end of everything).
+        window = np.where(never, n - 1, np.maximum(j - 2, 0))
+        waits = never | ((j > base) & (rates[np.maximum(j - 1, 0)] == 0.0))
+        window_end = edges[window + 1]
+        with np.errstate(invalid="ignore"):
+            slack = n_bits * FIT_SHARE + rates[window] * (FIT_ULPS * np.spacing(np.abs(window_end)))
+        finish: FloatArray = np.where(waits & (excess < slack), window_end, np.where(never, np.inf, t))
         return finish
 
     @cached_property
@@ -121,29 +131,34 @@ class RateIntegral:
             return start_s
         edges, rates, high, low, n = self._lists
         n_bits = n_bytes * BITS_PER_BYTE
-        needed = n_bits * (1.0 - FIT_TOLERANCE)
         i = bisect_right(edges, start_s, 0, n + 1) - 1
         rate = rates[i]
         head = 0.0
         if rate > 0.0:
             edge = edges[i + 1]
             head = (edge - start_s) * rate
-            if needed <= head:
-                finish_s = start_s + n_bits / rate
-                return min(finish_s, edge)
-        if i >= n - 1:
+            if n_bits <= head:
+                return min(start_s + n_bits / rate, edge)
+        if i >= n:
             return math.inf
         base = i + 1
-        needed -= head
+        remaining = n_bits - head
         h0, l0 = high[base], low[base]
-        stop = bisect_left(high, h0 + needed, base + 1)
-        while stop <= n and (high[stop] - h0) + (low[stop] - l0) < needed:
+        stop = max(bisect_left(high, h0 + remaining, base), base + 1)
+        while stop <= n and (high[stop] - h0) + (low[stop] - l0) < remaining:
             stop += 1
-        while stop > base + 1 and (high[stop - 1] - h0) + (low[stop - 1] - l0) >= needed:
+        while stop > base + 1 and (high[stop - 1] - h0) + (low[stop - 1] - l0) >= remaining:
             stop -= 1
-        if stop > n:
-            return math.inf
         j = stop - 1
-        finish_s = edges[j] + ((n_bits - head) - ((high[j] - h0) + (low[j] - l0))) / rates[j]
-        edge = edges[stop]
-        return min(finish_s, edge)
+        never = stop > n
+        excess = remaining - ((high[max(j, base)] - h0) + (low[max(j, base)] - l0))
+        if never:
+            window = n - 1
+        elif j > base and rates[j - 1] == 0.0:
+            window = j - 2
+        else:
+            return min(edges[j] + excess / rates[j], edges[stop])
+        window_end = edges[window + 1]
+        if excess < n_bits * FIT_SHARE + rates[window] * (FIT_ULPS * math.ulp(window_end)):
+            return window_end
+        return math.inf if never else min(edges[j] + excess / rates[j], edges[stop])

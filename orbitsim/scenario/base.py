@@ -8,6 +8,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+DAYS_366_S = 366 * 86400
+
+EXAMPLE_TIME = "2026-04-06T00:00:00Z"
+# UTC has had whole leap seconds since 1972; sgp4's own readers place years up to 2056 and its epochs end with the century.
+_FIRST_YEAR, _LAST_YEAR = 1972, 2099
+
 
 class Section(BaseModel):
     """A table of the scenario file: frozen, unknown keys refused, no silent conversion of types."""
@@ -22,20 +28,28 @@ class Section(BaseModel):
     )
 
 
-def _to_utc(value: Any) -> Any:
+def to_utc(value: Any) -> Any:
+    """Return a time or its ISO 8601 text as a time in UTC; anything else as it is, for the validator to refuse."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise PydanticCustomError("utc", "expected an ISO 8601 time with Z, such as 2026-04-06T00:00:00Z") from None
-    if isinstance(value, datetime):
-        if value.tzinfo is None:
-            raise PydanticCustomError("utc", "expected a time with its zone, such as 2026-04-06T00:00:00Z")
-        return value.astimezone(UTC)
+            return value
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is None:
+        raise PydanticCustomError("utc", f"expected a time with its zone, such as {EXAMPLE_TIME}")
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:  # the zone's offset leads out of the years that Python knows
+        value = datetime.min.replace(tzinfo=UTC)
+    if not _FIRST_YEAR <= value.year <= _LAST_YEAR:
+        raise PydanticCustomError("utc", f"expected a time in the years {_FIRST_YEAR} to {_LAST_YEAR}")
     return value
 
 
-def _to_tuple(value: Any) -> Any:
+def to_tuple(value: Any) -> Any:
+    """Return a list as a tuple; anything else as it is, for the validator to refuse."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -45,12 +59,15 @@ def _printable(value: str) -> str:
     return value
 
 
-UtcTime = Annotated[datetime, BeforeValidator(_to_utc)]
+AsTuple = BeforeValidator(to_tuple)
+UtcTime = Annotated[datetime, BeforeValidator(to_utc)]
+Text = Annotated[str, AfterValidator(_printable)]
 Title = Annotated[str, Field(max_length=120), AfterValidator(_printable)]
 Name = Annotated[str, Field(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")]
 Latitude = Annotated[float, Field(ge=-90, le=90)]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
+GroundAltitude = Annotated[float, Field(ge=-500, le=9000)]
 Elevation = Annotated[float, Field(ge=0, lt=90)]
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-AsTuple = BeforeValidator(_to_tuple)
+Memory = Annotated[float, Field(gt=0, le=1e18)]
+Share = Annotated[float, Field(ge=0, le=1)]
+CodecSpeed = Annotated[float, Field(ge=0, le=1)]

@@ -6,10 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from orbitsim.scenario.base import Elevation, NonNegative, Positive, Section
+from orbitsim.scenario.base import Elevation, Section
 
 Decibel = Annotated[float, Field(ge=-300, le=300)]
 LossDecibel = Annotated[float, Field(ge=0, le=300)]
+Bandwidth = Annotated[float, Field(ge=1, le=1e15)]
+NoiseTemperature = Annotated[float, Field(ge=0.1, le=1e6)]
+Rate = Annotated[float, Field(ge=1, le=1e15)]
 
 
 class _Optical(Section):
@@ -21,21 +24,21 @@ class _Optical(Section):
     """Wavelength of the laser."""
     transmit_power_dbw: Decibel = 10.0
     """Optical power sent, relative to 1 W."""
-    divergence_rad: Annotated[float, Field(gt=0, le=0.1)] = 50e-6
+    divergence_rad: Annotated[float, Field(ge=1e-9, le=0.1)] = 50e-6
     """Full divergence angle of the beam."""
-    aperture_m: Annotated[float, Field(gt=0, le=10)] = 0.10
+    aperture_m: Annotated[float, Field(ge=1e-3, le=10)] = 0.10
     """Diameter of the receiving aperture."""
     system_loss_db: LossDecibel = 6.0
     """Losses of pointing and hardware together."""
-    noise_temperature_k: Positive = 290.0
+    noise_temperature_k: NoiseTemperature = 290.0
     """Temperature of the thermal noise."""
     noise: Literal["thermal", "quantum"] = "thermal"
     """kTB, as in the paper, or the photon-noise limit."""
-    bandwidth_hz: Positive = 0.5e9
+    bandwidth_hz: Bandwidth = 0.5e9
     """Noise bandwidth."""
-    pointing_jitter_rad: NonNegative = 0.0
+    pointing_jitter_rad: Annotated[float, Field(ge=0, le=0.1)] = 0.0
     """Standard deviation of the pointing error in each axis."""
-    acquisition_s: NonNegative = 0.0
+    acquisition_s: Annotated[float, Field(ge=0, le=86400)] = 0.0
     """Time from a link's opening until it carries data."""
 
 
@@ -46,7 +49,7 @@ class _Radio(Section):
     """Radio link."""
     frequency_hz: Annotated[float, Field(ge=1e6, le=1e12)] = 40e9
     """Carrier frequency."""
-    bandwidth_hz: Positive = 1e9
+    bandwidth_hz: Bandwidth = 1e9
     """Noise bandwidth."""
     transmit_power_dbm: Decibel = 35.0
     """Power sent, relative to 1 mW."""
@@ -61,7 +64,7 @@ class _Radio(Section):
     """Diameter of the receiving antenna, for ITU-R scintillation; omitted: computed from its gain."""
     implementation_loss_db: LossDecibel = 0.0
     """Losses of a real modem and feed."""
-    noise_temperature_k: Positive = 290.0
+    noise_temperature_k: NoiseTemperature = 290.0
     """System noise temperature of the receiver."""
     path_loss_exponent: Annotated[float, Field(ge=1.5, le=6)] = 2.0
     """2 is free space; the paper prints 2.5, with which its link does not close."""
@@ -87,13 +90,13 @@ class _Isl(Section):
     """In-plane neighbours; also the two adjacent planes; or no crosslinks."""
     mode: Literal["fixed", "budget"] = "fixed"
     """`fixed` takes `rate_bps`; `budget` computes the rate from the terminal's figures."""
-    rate_bps: Annotated[float, Field(gt=0, le=1e15)] = 0.5e9
+    rate_bps: Rate = 0.5e9
     """Rate while the link is open, in fixed mode."""
     duplex: Literal["full", "half"] = "full"
     """Whether both directions share one transmitter."""
     grazing_altitude_m: Annotated[float, Field(ge=0, le=1000e3)] = 80e3
     """The line of sight must clear the Earth and this height of air."""
-    max_range_m: Positive | None = None
+    max_range_m: Annotated[float, Field(ge=1, le=1e9)] | None = None
     """Longest distance that the terminal bridges; omitted: no limit but the line of sight."""
 
 
@@ -102,7 +105,7 @@ class _Downlink(Section):
 
     mode: Literal["fixed", "budget"] = "fixed"
     """`fixed` takes `rate_bps`; `budget` computes the rate from the terminal's figures."""
-    rate_bps: Annotated[float, Field(gt=0, le=1e15)] = 0.8e9
+    rate_bps: Rate = 0.8e9
     """Rate while the link is open, in fixed mode."""
     availability: Literal["contacts", "always"] = "contacts"
     """Real contacts, or the paper's idealised downlink: open all the time at the last node of the route."""

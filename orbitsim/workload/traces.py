@@ -114,7 +114,7 @@ def read_trace(path: str | Path) -> Trace:
     except OSError as error:
         raise InputError(Problem("", f"cannot be read: {error.strerror or error}", str(path))) from error
     try:
-        table = pq.read_table(pa.BufferReader(content))
+        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
         records = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
@@ -155,7 +155,7 @@ def _read_metadata(metadata: Mapping[bytes, bytes]) -> tuple[Mapping[str, Any], 
         problems.append(Problem("", f"expected trace schema version {TRACE_SCHEMA_VERSION}, found {found}"))
     try:
         provenance = json.loads(metadata.get(PROVENANCE_KEY, b"null"))
-    except ValueError:
+    except (ValueError, RecursionError):
         provenance = None
     if not isinstance(provenance, dict):
         problems.append(Problem("", f"expected a JSON object in the file's metadata under {PROVENANCE_KEY.decode()}"))
@@ -229,7 +229,7 @@ def write_trace(rows: Sequence[BlockTiming], path: str | Path, provenance: Mappi
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
         try:
-            pq.write_table(table, temporary, compression="zstd")
+            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
             Path(temporary).chmod(0o644)
             Path(temporary).replace(target)
         finally:

@@ -224,7 +224,8 @@ def test_damaged_files_give_an_input_error_or_the_same_rows(tmp_path_factory, da
         trace = read_trace(path)
     except InputError:
         return
-    assert len(trace.rows) == 6
+    # The footer has no checksum, so a name in it may change; the pages that hold the numbers have one.
+    assert [row.mean_s for row in trace.rows] == [row.mean_s for row in rows()]
 
 
 def test_unsound_rows_are_not_written(tmp_path):
