@@ -176,7 +176,7 @@ class Ephemeris:
         positions_m : (n_satellites, n_t, 3) ndarray
             Positions. [m]
         velocities_m_s : (n_satellites, n_t, 3) ndarray
-            Velocities relative to the turning Earth. SGP4's velocity follows its own position to about 1e-6. [m/s]
+            Velocities relative to the turning Earth. SGP4's velocity agrees with its own position to about 1e-5. [m/s]
 
         Raises
         ------

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from orbitsim.errors import PropagationError
 from orbitsim.orbit.ephemeris import Ephemeris, Epochs
-from orbitsim.orbit.interpolation import PAD, PolynomialPaths, prediction_error_m
+from orbitsim.orbit.interpolation import PAD, PolynomialPaths, node_velocities_m_s, prediction_error_m
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -28,6 +28,7 @@ BoolArray = NDArray[np.bool_]
 FIRST_STEP_S = 120.0
 N_HALVINGS = 3
 ACCEPTED_M = 0.1
+_HALF_DIFFERENCE_S = 0.5  # of velocities straight from SGP4's positions: 4e-4 m/s in low orbit
 
 
 class Paths(Protocol):
@@ -103,17 +104,21 @@ class ExactPaths:
 
     def position(self, x: FloatArray) -> FloatArray:
         """Return the (3, n) positions at a place in each cell [m]."""
-        return self.position_and_velocity(x)[0]
+        return self._at((self.cell + 0.5 + x) * self.grid.step_s)
 
     def position_and_velocity(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the (3, n) positions at a place in each cell, and their derivatives, a cell being the unit of time."""
         t_s = (self.cell + 0.5 + x) * self.grid.step_s
-        position, velocity = np.empty((3, x.size)), np.empty((3, x.size))
+        before, after = _around(t_s, self.grid.duration_s)
+        return self._at(t_s), (self._at(after) - self._at(before)) * (self.grid.step_s / (after - before))
+
+    def _at(self, t_s: FloatArray) -> FloatArray:
+        position = np.empty((3, t_s.size))
         for row in np.unique(self.row):
             own = self.row == row
-            r_m, v_m_s = self.grid.ephemeris.states(t_s[own], [int(self.grid.satellites[row])])
-            position[:, own], velocity[:, own] = r_m[0].T, v_m_s[0].T
-        return position, velocity * self.grid.step_s
+            satellite = int(self.grid.satellites[row])
+            position[:, own] = self.grid.ephemeris.positions_m(t_s[own], [satellite])[0].T
+        return position
 
     def take(self, keep: BoolArray) -> Self:
         """Return some of the paths."""
@@ -132,7 +137,7 @@ def state_grids(
     duration_s : float
         The grids span 0 .. duration_s. [s]
     max_bytes : int
-        Bound on the bytes of a grid's states; it holds one satellite at least.
+        Bound on the bytes of a grid's positions and velocities; it holds one satellite at least.
     satellites : (n,) int array, optional
         Indices of the satellites; all if omitted.
 
@@ -201,17 +206,16 @@ def _smooth_grid(
 ) -> tuple[StateGrid, IntArray]:
     """Return the grid of those satellites whose positions it predicts, and the other satellites."""
     reached = _reached(ephemeris, epochs, satellites)
-    positions, velocities = ephemeris.states(epochs, satellites[reached].tolist())
+    positions = ephemeris.positions_m(epochs, satellites[reached].tolist())
     smooth = prediction_error_m(positions) <= ACCEPTED_M
     if not smooth.all():
-        positions, velocities = positions[smooth], velocities[smooth]
+        positions = positions[smooth]
     accepted = reached.copy()
     accepted[reached] = smooth
     inner = slice(PAD, PAD + n_cells + 1)
     step_s = -float(epochs.t_s[0]) / PAD
-    grid = StateGrid(
-        ephemeris, satellites[accepted], step_s, n_cells, positions[:, inner], velocities[:, inner], positions
-    )
+    velocities = node_velocities_m_s(positions, step_s)
+    grid = StateGrid(ephemeris, satellites[accepted], step_s, n_cells, positions[:, inner], velocities, positions)
     return grid, satellites[~accepted]
 
 
@@ -237,5 +241,14 @@ def _reached(ephemeris: Ephemeris, epochs: Epochs, satellites: IntArray) -> Bool
 
 def _exact_grid(ephemeris: Ephemeris, duration_s: float, satellites: IntArray) -> StateGrid:
     n_cells, epochs = _epochs(ephemeris, duration_s, N_HALVINGS)
-    nodes, velocities = ephemeris.states(epochs.t_s[PAD:-PAD], satellites.tolist())
+    inner = epochs.t_s[PAD:-PAD]
+    before, after = _around(inner, duration_s)
+    earlier, nodes, later = (ephemeris.positions_m(t_s, satellites.tolist()) for t_s in (before, inner, after))
+    velocities = (later - earlier) / (after - before)[:, None]
     return StateGrid(ephemeris, satellites, duration_s / n_cells, n_cells, nodes, velocities, None)
+
+
+def _around(t_s: FloatArray, duration_s: float) -> tuple[FloatArray, FloatArray]:
+    """Return the moments just before and after, between which velocities are taken; never beyond the scenario."""
+    half_s = min(_HALF_DIFFERENCE_S, duration_s / 2.0)
+    return np.maximum(t_s - half_s, 0.0), np.minimum(t_s + half_s, duration_s)

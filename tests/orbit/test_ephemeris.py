@@ -102,7 +102,9 @@ def test_velocity_is_the_derivative_of_position():
     t_s = np.linspace(0.0, 6_000.0, 50)
     _, velocity = ephemeris.states(t_s)
     difference = (ephemeris.positions_m(t_s + 0.05) - ephemeris.positions_m(t_s - 0.05)) / 0.1
-    np.testing.assert_allclose(velocity, difference, rtol=0.0, atol=0.1)  # SGP4's own velocities agree to 1e-5
+    np.testing.assert_allclose(
+        velocity, difference, rtol=0.0, atol=0.1
+    )  # SGP4's own velocities agree with its positions to about 1e-5
 
 
 def test_subsets_chunks_and_prepared_epochs_give_the_same():
