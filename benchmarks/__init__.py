@@ -1,0 +1,1 @@
+"""Benchmarks: speed as ratios against named rivals; see `python -m benchmarks`."""
