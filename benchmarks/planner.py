@@ -216,11 +216,12 @@ def grow(models: tuple[str, ...], limit_s: float) -> None:
 def price_of_the_papers_model() -> None:
     print("\nThe plan that `paper` thinks best, on the network that `exact` describes")
     row("", "believed [s]", "real [s]", "optimum [s]", "excess [%]")
-    for label, given in {
+    rates: dict[str, dict[str, Any]] = {
         "ViT-G, 5 nodes, 0.5 Gbit/s": {},
         "ViT-G, 5 nodes, 0.1 Gbit/s": {"rate_bps": np.append(np.full(4, 0.1e9), 0.8e9), "input_rate_bps": 0.1e9},
         "ViT-G, 5 nodes, 2 Gbit/s": {"rate_bps": np.append(np.full(4, 2e9), 0.8e9), "input_rate_bps": 2e9},
-    }.items():
+    }
+    for label, given in rates.items():
         exact, paper = vit_g(**given), vit_g(delay_model="paper", **given)
         believed, best = plan(paper), plan(exact)
         real_s = evaluate(exact, believed.plan).total_s

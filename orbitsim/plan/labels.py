@@ -8,17 +8,24 @@ known or the budget, or when another label of its state is no worse in both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.plan.graph import Arcs, StageGraph
+from orbitsim.plan.multiplier import PricedCost, priced_cost
 from orbitsim.plan.problem import loss_limit
 from orbitsim.plan.shortest import CostToGo, Step, stage_time
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.intp]
+
+FEW_LABELS = 1500
+"""Labels at one node up to which the plain bound is enough."""
+
+SLACK = 1e-12
+"""Relative slack of the priced bound, whose terms cancel."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,12 +80,15 @@ class LabelPath:
         One step per node.
     expanded, pruned : int
         Labels extended, labels discarded by dominance or bound.
+    complete : bool
+        Whether no label was left out for want of room, so that the answer is proved.
     """
 
     total_s: float
     steps: list[Step] | None
     expanded: int
     pruned: int
+    complete: bool = True
 
 
 def best_within_budget(graph: StageGraph, costs: CostToGo, cap: int, limit_s: float = np.inf) -> LabelPath:
@@ -100,8 +110,35 @@ def best_within_budget(graph: StageGraph, costs: CostToGo, cap: int, limit_s: fl
     LabelPath
         The best path no longer than `limit_s`, if any.
     """
+    narrow = _search(graph, costs, cap, limit_s, None, FEW_LABELS)
+    if narrow.complete:
+        return narrow
+    # Too many labels for the plain bound: price the loss, look for a good plan among the most promising labels only,
+    # then search all of them with that plan as the limit.
+    priced = priced_cost(graph, float(costs.cap_s[cap]))
+    hint = _search(graph, costs, cap, limit_s, priced, FEW_LABELS)
+    expanded, pruned = narrow.expanded + hint.expanded, narrow.pruned + hint.pruned
+    known = min(
+        (found for found in (narrow, hint) if found.steps is not None), key=lambda one: one.total_s, default=None
+    )
+    if not hint.complete:
+        full = _search(graph, costs, cap, limit_s if known is None else min(limit_s, known.total_s), priced, None)
+        expanded, pruned = expanded + full.expanded, pruned + full.pruned
+        known = full if full.steps is not None else known
+    elif hint.steps is not None:
+        known = hint
+    if known is None:
+        return LabelPath(np.inf, None, expanded, pruned)
+    return replace(known, expanded=expanded, pruned=pruned, complete=True)
+
+
+def _search(
+    graph: StageGraph, costs: CostToGo, cap: int, limit_s: float, priced: PricedCost | None, most: int | None
+) -> LabelPath:
+    """Set labels node by node; with `most` keep no more than that many at a node, the most promising ones."""
     cap_s = float(costs.cap_s[cap])
     budget = loss_limit(graph.problem.max_loss)
+    complete = True
     n_nodes = len(graph.arcs)
     start = np.zeros(1, dtype=np.intp)
     zero = np.zeros(1)
@@ -112,7 +149,7 @@ def best_within_budget(graph: StageGraph, costs: CostToGo, cap: int, limit_s: fl
         expanded += len(labels)
         parts = [part for part in extensions(graph, labels, node, cap_s) if len(part)]
         if not parts:
-            return LabelPath(np.inf, None, expanded, pruned)
+            return LabelPath(np.inf, None, expanded, pruned, complete)
         grown = Labels.joined(parts)
         to_go_s = costs.to_go_s[node + 1][cap]
         index = grown.ratio if to_go_s.shape[-1] > 1 else 0
@@ -120,12 +157,20 @@ def best_within_budget(graph: StageGraph, costs: CostToGo, cap: int, limit_s: fl
         must_encode = 0 if graph.problem.relay else max(n_nodes - 2 - node, 0)
         promising = (bound_s <= limit_s) & (grown.loss + must_encode * graph.loss.min() <= budget)
         promising &= np.isfinite(bound_s)
+        if priced is not None:
+            price_s, further_s = priced.price_s, priced.to_go_s[node + 1][grown.slot, grown.cut]
+            bound_s = np.maximum(bound_s, grown.spent_s + price_s * (grown.loss - budget) + further_s)
+            promising &= bound_s <= limit_s + SLACK * abs(limit_s)
         kept = grown.take(promising)
-        labels = kept.take(undominated(state_number(graph, kept), kept.spent_s, kept.loss))
+        order = undominated(state_number(graph, kept), kept.spent_s, kept.loss)
+        if most is not None and len(order) > most:
+            complete = False
+            order = order[np.argpartition(bound_s[promising][order], most)[:most]]
+        labels = kept.take(order)
         pruned += len(grown) - len(labels)
         history.append(labels)
     if not len(labels):
-        return LabelPath(np.inf, None, expanded, pruned)
+        return LabelPath(np.inf, None, expanded, pruned, complete)
     best = int(labels.spent_s.argmin())
     total_s = float(labels.spent_s[best])
     steps: list[Step] = []
@@ -139,7 +184,7 @@ def best_within_budget(graph: StageGraph, costs: CostToGo, cap: int, limit_s: fl
             )
         )
         best = int(reached.parent[best])
-    return LabelPath(total_s, steps[::-1], expanded, pruned)
+    return LabelPath(total_s, steps[::-1], expanded, pruned, complete)
 
 
 def undominated(state: IntArray, first: Array, second: Array) -> IntArray:

@@ -94,7 +94,7 @@ class Search:
         is_serial = problem.delay_model == "serial"
         self.n_first = problem.n_batches if is_serial else 1
         self.n_more = 0 if is_serial else problem.n_batches - 1
-        self.has_budget = problem.rule == "cumulative"
+        self.has_budget = problem.rule == "cumulative" and bool(np.isfinite(problem.max_loss))
         self.best: Plan | None = None
         self.best_s = np.inf
         self.proved_s = -np.inf

@@ -100,6 +100,24 @@ def test_the_search_that_fixes_arcs_equals_the_one_that_does_not(model, monkeypa
         assert fast.cost.total_s == pytest.approx(slow.cost.total_s, rel=1e-12)
 
 
+@pytest.mark.parametrize("model", ["exact", "paper", "sequential", "serial"])
+def test_pricing_the_loss_does_not_change_the_optimum(model, monkeypatch):
+    # With room for two labels only, the priced bound and its second search decide; the optimum must stay.
+    monkeypatch.setattr("orbitsim.plan.labels.FEW_LABELS", 2)
+    n_solved = 0
+    for seed in range(40):
+        rng = np.random.default_rng([seed, 31])
+        sizes = [int(rng.integers(2, most)) for most in (8, 5, 5)]
+        problem = random_problem(rng, *sizes, delay_model=model, rule="cumulative")
+        ours, theirs = solved(optimal, problem), solved(brute_force, problem)
+        assert (ours is None) == (theirs is None), seed
+        if ours is not None:
+            n_solved += 1
+            assert ours.cost.total_s == pytest.approx(theirs.lower_bound_s, rel=RELATIVE), seed
+            assert ours.optimal
+    assert n_solved >= 10
+
+
 def test_the_example():
     result = optimal(example())
     assert result.cost.total_s == pytest.approx(OPTIMUM_S, rel=1e-12)
