@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 DAYS_366_S = 366 * 86400
 
 EXAMPLE_TIME = "2026-04-06T00:00:00Z"
-# UTC has had whole leap seconds since 1972; sgp4's own readers place years up to 2056 and its epochs end with the century.
+# UTC has had whole leap seconds since 1972; tables of the Earth's rotation say little about the next century.
 _FIRST_YEAR, _LAST_YEAR = 1972, 2099
 
 

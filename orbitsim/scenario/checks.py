@@ -1,113 +1,49 @@
 """Rules that tie several keys of a scenario together.
 
-Each rule reads a `Partial`: the scenario with only the keys that are sound on their own. A rule that meets a faulty or
-missing key is skipped, so that one report holds the faults of single keys and those across keys.
+A rule reads a `Scenario`, or the sound part of a faulty one (`partial.sound_part`), in which a missing or faulty key
+raises `UnknownKeyError`: the rule is then skipped, so that one report holds the faults of single keys and those across
+keys.
 """
 
 from __future__ import annotations
 
-import difflib
-import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from orbitsim.errors import InputError, Problem
+from orbitsim.scenario.partial import UnknownKeyError
+from orbitsim.scenario.suggestions import suggestion
+from orbitsim.types.codec_table import CodecTable
 
-from orbitsim.errors import Problem
+__all__ = ["RULES", "Rule", "broken_rules", "each", "satellite_names", "suggestion"]
 
-# The largest generated constellation whose memory is still bounded sensibly: 100,000 satellites.
-_MAX_SLOTS = 100_000
+Rule = Callable[[Any], Iterator[Problem]]
 
+# Beyond these a run would take days or more memory than a workstation has; the message says so before anything starts.
+MAX_SLOTS = 100_000
+MAX_STEPS = 10_000_000
+MAX_SATELLITES = 100_000
 
-class UnknownKeyError(LookupError):
-    """A rule asked for a key that is missing or faulty on its own."""
-
-
-class Partial:
-    """A table of which only the sound keys can be read; reading another raises `UnknownKeyError`."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self._values[name]
-        except KeyError:
-            raise UnknownKeyError(name) from None
-
-    @classmethod
-    def of_model(cls, model: BaseModel) -> Partial:
-        """Wrap a validated model, all of whose keys are sound."""
-        return cls({name: _wrap(getattr(model, name)) for name in type(model).model_fields})
-
-    @classmethod
-    def of_data(cls, model: type[BaseModel], data: Any, faulty: Sequence[tuple[Any, ...]]) -> Partial:
-        """Wrap raw data, leaving out what `faulty` (locations of validation errors) touches."""
-        values: dict[str, Any] = {}
-        if not isinstance(data, Mapping):
-            return cls(values)
-        for name, field in model.model_fields.items():
-            below = [loc[1:] for loc in faulty if loc and loc[0] == name]
-            raw = data[name] if name in data else field.get_default(call_default_factory=True)
-            if not below:
-                try:
-                    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[(field.annotation, "sound on its own", *field.metadata)])
-                    values[name] = _wrap(adapter.validate_python(raw)) if name in data else _wrap(raw)
-                except ValidationError:
-                    continue
-                if name not in data and field.is_required():
-                    del values[name]
-            elif isinstance(raw, Mapping):
-                inner = _model_in(field.annotation, raw)
-                if inner is not None:
-                    values[name] = cls.of_data(inner, raw, [_untagged(loc) for loc in below])
-            elif isinstance(raw, list | tuple):
-                values[name] = tuple(
-                    cls.of_data(inner, item, [_untagged(loc[1:]) for loc in below if loc[0] == index])
-                    for index, item in enumerate(raw)
-                    if (inner := _model_in(field.annotation, item)) is not None
-                )
-        return cls(values)
+_GENERATED = ("walker-delta", "walker-star")
 
 
-def _untagged(loc: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Drop the discriminator that pydantic puts into the location of an error within a tagged union."""
-    tags = {"walker-delta", "walker-star", "tle", "omm", "optical", "radio"}
-    return loc[1:] if loc and loc[0] in tags else loc
+def broken_rules(scenario: Any, rules: Iterable[Rule]) -> list[Problem]:
+    """Return every problem that rules find in a scenario or its sound part."""
+    return [problem for rule in rules for problem in _known(rule(scenario))]
 
 
-def _wrap(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        return Partial.of_model(value)
-    if isinstance(value, tuple):
-        return tuple(_wrap(item) for item in value)
-    return value
+def each(items: Sequence[Any], key: str, rule: Callable[[Any, str], Iterator[Problem]]) -> Iterator[Problem]:
+    """Apply a rule to every item of a list; an item with faulty keys does not keep the others from being checked."""
+    for index, item in enumerate(items):
+        yield from _known(rule(item, f"{key}.{index}"))
 
 
-def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif get_origin(annotation) in (Annotated, Union, types.UnionType, tuple):
-        for arg in get_args(annotation):
-            yield from _models_of(arg)
-
-
-def _model_in(annotation: Any, raw: Any) -> type[BaseModel] | None:
-    """Return the model that the raw table is meant to be: the only one, or the one that its `kind` names."""
-    models = list(_models_of(annotation))
-    if len(models) == 1:
-        return models[0]
-    kind = raw.get("kind") if isinstance(raw, Mapping) else None
-    for model in models:
-        if kind in get_args(model.model_fields["kind"].annotation):
-            return model
-    return None
-
-
-def suggestion(name: str, choices: Sequence[str]) -> str:
-    """Return ``; did you mean 'x'?`` when a choice is close to the name, else nothing."""
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _known(problems: Iterator[Problem]) -> Iterator[Problem]:
+    try:
+        yield from problems
+    except UnknownKeyError:
+        return
 
 
 def satellite_names(shell: Any) -> tuple[str, ...]:
@@ -116,81 +52,104 @@ def satellite_names(shell: Any) -> tuple[str, ...]:
     return tuple(f"{shell.name}-{index:0{digits}d}" for index in range(shell.n_satellites))
 
 
+# -- time ------------------------------------------------------------------------------------------------------------
+
+
 def _slots(s: Any) -> Iterator[Problem]:
     n_slots = s.clock.duration_s / s.clock.slot_s
-    if n_slots > _MAX_SLOTS:
-        yield Problem("clock.slot_s", f"expected at most {_MAX_SLOTS} slots, got {n_slots:.6g}")
+    if n_slots > MAX_SLOTS:
+        yield Problem("clock.slot_s", f"expected at most {MAX_SLOTS} slots in clock.duration_s, got {n_slots:.6g}")
     elif abs(n_slots - round(n_slots)) > 1e-9 * n_slots or round(n_slots) < 1:
         yield Problem(
             "clock.duration_s",
-            f"expected a whole number of slots of {s.clock.slot_s:g} s, got {s.clock.duration_s:g} s = {n_slots:.6g} slots",
+            f"expected a whole number of slots of {s.clock.slot_s:g} s, got {s.clock.duration_s:g} s: {n_slots:.6g}",
         )
 
 
-def _step(s: Any) -> Iterator[Problem]:
-    if s.clock.step_s > s.clock.duration_s:
-        yield Problem("clock.step_s", f"expected at most clock.duration_s = {s.clock.duration_s:g}, got {s.clock.step_s:g}")
+def _steps(s: Any) -> Iterator[Problem]:
+    duration_s, step_s = s.clock.duration_s, s.clock.step_s
+    n_steps = duration_s / step_s
+    if n_steps < 1:
+        yield Problem("clock.step_s", f"expected at most clock.duration_s = {duration_s:g}, got {step_s:g}")
+    elif n_steps > MAX_STEPS:
+        yield Problem("clock.step_s", f"expected at most {MAX_STEPS} steps in clock.duration_s, got {n_steps:.6g}")
+
+
+# -- satellites and places -------------------------------------------------------------------------------------------
 
 
 def _planes(s: Any) -> Iterator[Problem]:
-    for index, shell in enumerate(s.shells):
-        try:
-            if shell.kind not in ("walker-delta", "walker-star"):
-                continue
-            if shell.n_satellites % shell.n_planes:
-                yield Problem(
-                    f"shells.{index}.n_satellites",
-                    f"expected a multiple of n_planes = {shell.n_planes}, got {shell.n_satellites}",
-                )
-            if shell.phasing >= shell.n_planes:
-                yield Problem(
-                    f"shells.{index}.phasing",
-                    f"expected a whole number below n_planes = {shell.n_planes}, got {shell.phasing}",
-                )
-        except UnknownKeyError:
-            continue
+    yield from each(s.shells, "shells", _planes_of_shell)
 
 
-def _unique(s: Any, group: str) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
-    for index, item in enumerate(getattr(s, group)):
-        try:
-            first = seen.setdefault(item.name, index)
-        except UnknownKeyError:
-            continue
-        if first != index:
-            yield Problem(f"{group}.{index}.name", f"expected a name of its own, got {item.name!r} of {group}.{first}")
+def _planes_of_shell(shell: Any, key: str) -> Iterator[Problem]:
+    if shell.kind not in _GENERATED:
+        return
+    if shell.n_satellites % shell.n_planes:
+        yield Problem(
+            f"{key}.n_satellites", f"expected a multiple of n_planes = {shell.n_planes}, got {shell.n_satellites}"
+        )
+    if shell.phasing >= shell.n_planes:
+        yield Problem(
+            f"{key}.phasing", f"expected a whole number below n_planes = {shell.n_planes}, got {shell.phasing}"
+        )
 
 
-def _unique_shells(s: Any) -> Iterator[Problem]:
-    yield from _unique(s, "shells")
+def _constellation_size(s: Any) -> Iterator[Problem]:
+    total = sum(shell.n_satellites for shell in s.shells if shell.kind in _GENERATED)
+    if total > MAX_SATELLITES:
+        yield Problem("shells", f"expected at most {MAX_SATELLITES} satellites in all shells together, got {total}")
 
 
-def _unique_stations(s: Any) -> Iterator[Problem]:
-    yield from _unique(s, "stations")
+def _own_names(s: Any) -> Iterator[Problem]:
+    for group in ("shells", "stations", "targets"):
+        yield from _known(_own_names_in(s, group))
 
 
-def _unique_targets(s: Any) -> Iterator[Problem]:
-    yield from _unique(s, "targets")
+def _own_names_in(s: Any, group: str) -> Iterator[Problem]:
+    yield from each(getattr(s, group), group, partial(_own_name, seen={}))
 
 
-def _stations_and_targets(s: Any) -> Iterator[Problem]:
+def _own_name(item: Any, key: str, seen: dict[str, str]) -> Iterator[Problem]:
+    first = seen.setdefault(item.name, key)
+    if first != key:
+        yield Problem(f"{key}.name", f"expected a name of its own, got {item.name!r} of {first}")
+
+
+def _targets_beside_stations(s: Any) -> Iterator[Problem]:
     names = {station.name for station in s.stations}
     for index, target in enumerate(s.targets):
         if target.name in names:
             yield Problem(f"targets.{index}.name", f"expected a name that no station has, got {target.name!r}")
 
 
+def _generated_names(s: Any) -> list[str] | None:
+    """Return the names of all satellites; None when some are in files, whose names are checked when they are read."""
+    if any(shell.kind not in _GENERATED for shell in s.shells):
+        return None
+    if sum(shell.n_satellites for shell in s.shells) > MAX_SATELLITES:
+        return None
+    return [name for shell in s.shells for name in satellite_names(shell)]
+
+
+def _stations_beside_satellites(s: Any) -> Iterator[Problem]:
+    names = set(_generated_names(s) or ())
+    for index, station in enumerate(s.stations):
+        if station.name in names:
+            yield Problem(f"stations.{index}.name", f"expected a name that no satellite has, got {station.name!r}")
+
+
 def _sensor(s: Any) -> Iterator[Problem]:
-    if any(shell.kind in ("tle", "omm") for shell in s.shells):
-        return  # the names are in the file: checked when it is read
-    names = [name for shell in s.shells for name in satellite_names(shell)]
-    if s.workload.sensor not in names:
+    names = _generated_names(s)
+    if names is not None and s.workload.sensor not in names:
         hint = suggestion(s.workload.sensor, names)
         yield Problem(
             "workload.sensor",
             f"expected a satellite of the shells ({names[0]} to {names[-1]}), got {s.workload.sensor!r}{hint}",
         )
+
+
+# -- links -----------------------------------------------------------------------------------------------------------
 
 
 def _mask(s: Any) -> Iterator[Problem]:
@@ -211,26 +170,46 @@ def _always(s: Any) -> Iterator[Problem]:
         )
 
 
-def _receiver(s: Any) -> Iterator[Problem]:
-    for name in ("isl", "downlink"):
-        try:
-            link = getattr(s.links, name)
-            if link.kind == "radio" and link.receive_gain_dbi is not None and link.receive_g_over_t_db_k is not None:
-                yield Problem(
-                    f"links.{name}.receive_g_over_t_db_k", "expected either this or receive_gain_dbi, got both"
-                )
-            if (
-                link.kind == "radio"
-                and link.itu_availability_pct is not None
-                and link.receive_g_over_t_db_k is not None
-                and link.receive_aperture_m is None
-            ):
-                yield Problem(
-                    f"links.{name}.receive_aperture_m",
-                    "expected the antenna's diameter, which ITU-R scintillation needs beside receive_g_over_t_db_k, got nothing",
-                )
-        except UnknownKeyError:
-            continue
+def _receivers(s: Any) -> Iterator[Problem]:
+    yield from _known(_receiver(s.links.isl, "links.isl"))
+    yield from _known(_receiver(s.links.downlink, "links.downlink"))
+
+
+def _receiver(link: Any, key: str) -> Iterator[Problem]:
+    if link.kind == "radio" and link.receive_gain_dbi is not None and link.receive_g_over_t_db_k is not None:
+        yield Problem(f"{key}.receive_g_over_t_db_k", "expected either this or receive_gain_dbi, got both")
+
+
+def _carriers(s: Any) -> Iterator[Problem]:
+    yield from _known(_carrier(s.links.isl, "links.isl"))
+    yield from _known(_carrier(s.links.downlink, "links.downlink"))
+
+
+def _carrier(link: Any, key: str) -> Iterator[Problem]:
+    if link.kind == "radio" and link.bandwidth_hz > 2 * link.frequency_hz:
+        yield Problem(
+            f"{key}.bandwidth_hz",
+            f"expected at most twice frequency_hz = {link.frequency_hz:g}, got {link.bandwidth_hz:g}",
+        )
+
+
+def _weather(s: Any) -> Iterator[Problem]:
+    """ITU-R P.618: 1 to 55 GHz, elevations of 5 deg and more; scintillation needs the antenna's size."""
+    down = s.links.downlink
+    if down.kind != "radio" or down.itu_availability_pct is None:
+        return
+    if not 1e9 <= down.frequency_hz <= 55e9:
+        expected = "expected a number from 1e+09 to 5.5e+10 with itu_availability_pct (ITU-R P.618)"
+        yield Problem("links.downlink.frequency_hz", f"{expected}, got {down.frequency_hz:g}")
+    if down.min_elevation_deg is not None and down.min_elevation_deg < 5:
+        expected = "expected at least 5 with itu_availability_pct (ITU-R P.618)"
+        yield Problem("links.downlink.min_elevation_deg", f"{expected}, got {down.min_elevation_deg:g}")
+    if down.receive_g_over_t_db_k is not None and down.receive_aperture_m is None:
+        expected = "expected the antenna's diameter, which ITU-R scintillation needs beside receive_g_over_t_db_k"
+        yield Problem("links.downlink.receive_aperture_m", f"{expected}, got nothing")
+
+
+# -- work ------------------------------------------------------------------------------------------------------------
 
 
 def _codec(s: Any) -> Iterator[Problem]:
@@ -241,12 +220,11 @@ def _codec(s: Any) -> Iterator[Problem]:
         missing = "ratio" if codec.ratio is None else "accuracy"
         yield Problem(f"codec.{missing}", "expected ratio and accuracy together, got only one of them")
     elif codec.ratio is not None:
-        if not codec.ratio:
-            yield Problem("codec.ratio", "expected at least one ratio, got an empty list")
-        elif len(codec.ratio) != len(codec.accuracy):
-            yield Problem(
-                "codec.accuracy", f"expected {len(codec.ratio)} values, one for each ratio, got {len(codec.accuracy)}"
-            )
+        try:
+            CodecTable.from_accuracy("inline", codec.ratio, codec.accuracy)
+        except InputError as error:
+            for problem in error.problems:
+                yield Problem(f"codec.{problem.key}", problem.message)
 
 
 def _targets_for_trigger(s: Any) -> Iterator[Problem]:
@@ -256,14 +234,14 @@ def _targets_for_trigger(s: Any) -> Iterator[Problem]:
 
 def _ground_computes(s: Any) -> Iterator[Problem]:
     if "ground-only" in s.run.schemes and all(station.device is None for station in s.stations):
-        yield Problem("stations.0.device", "expected a device at one station at least, for scheme ground-only, got none")
+        expected = "expected a device at one station at least, for scheme ground-only"
+        yield Problem("stations.0.device", f"{expected}, got none")
 
 
 def _sensor_relays(s: Any) -> Iterator[Problem]:
     if not s.workload.sensor_computes and s.links.isl.topology == "none":
-        yield Problem(
-            "workload.sensor_computes", "expected true with links.isl.topology = 'none' (nobody else is reached), got false"
-        )
+        expected = "expected true with links.isl.topology = 'none' (nobody else is reached)"
+        yield Problem("workload.sensor_computes", f"{expected}, got false")
 
 
 def _schemes(s: Any) -> Iterator[Problem]:
@@ -272,32 +250,23 @@ def _schemes(s: Any) -> Iterator[Problem]:
             yield Problem(f"run.schemes.{index}", f"expected each scheme once, got {scheme!r} again")
 
 
-RULES: tuple[Callable[[Any], Iterator[Problem]], ...] = (
+RULES: tuple[Rule, ...] = (
     _slots,
-    _step,
+    _steps,
     _planes,
-    _unique_shells,
-    _unique_stations,
-    _unique_targets,
-    _stations_and_targets,
+    _constellation_size,
+    _own_names,
+    _targets_beside_stations,
+    _stations_beside_satellites,
     _sensor,
     _mask,
     _always,
-    _receiver,
+    _receivers,
+    _carriers,
+    _weather,
     _codec,
     _targets_for_trigger,
     _ground_computes,
     _sensor_relays,
     _schemes,
 )
-
-
-def cross_problems(scenario: Any) -> list[Problem]:
-    """Return every problem that a rule across keys finds in a `Partial`."""
-    problems: list[Problem] = []
-    for rule in RULES:
-        try:
-            problems.extend(rule(scenario))
-        except UnknownKeyError:
-            continue
-    return problems

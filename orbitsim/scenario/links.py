@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ NoiseTemperature = Annotated[float, Field(ge=0.1, le=1e6)]
 Rate = Annotated[float, Field(ge=1, le=1e15)]
 
 
-class _Optical(Section):
+class Optical(Section):
     """An optical terminal at both ends."""
 
     kind: Literal["optical"]
@@ -42,7 +42,7 @@ class _Optical(Section):
     """Time from a link's opening until it carries data."""
 
 
-class _Radio(Section):
+class Radio(Section):
     """A radio terminal at both ends."""
 
     kind: Literal["radio"]
@@ -60,8 +60,6 @@ class _Radio(Section):
     antenna gain; both ends are taken to have it)."""
     receive_g_over_t_db_k: Decibel | None = None
     """Figure of merit of the receiver, instead of its gain and noise temperature."""
-    receive_aperture_m: Annotated[float, Field(gt=0, le=100)] | None = None
-    """Diameter of the receiving antenna, for ITU-R scintillation; omitted: computed from its gain."""
     implementation_loss_db: LossDecibel = 0.0
     """Losses of a real modem and feed."""
     noise_temperature_k: NoiseTemperature = 290.0
@@ -72,8 +70,6 @@ class _Radio(Section):
     """Rate from Shannon's bound or from the thresholds of DVB-S2X."""
     rolloff: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Roll-off of the pulse, for DVB-S2X."""
-    itu_availability_pct: Annotated[float, Field(ge=50, le=99.999)] | None = None
-    """Share of an average year in which the link holds: adds ITU-R gas, cloud, rain and scintillation loss."""
 
     @property
     def receiver_gain_dbi(self) -> float | None:
@@ -83,7 +79,7 @@ class _Radio(Section):
         return 37.0 if self.receive_gain_dbi is None else self.receive_gain_dbi
 
 
-class _Isl(Section):
+class Isl(Section):
     """Crosslinks between satellites."""
 
     topology: Literal["ring", "grid", "none"] = "ring"
@@ -100,7 +96,7 @@ class _Isl(Section):
     """Longest distance that the terminal bridges; omitted: no limit but the line of sight."""
 
 
-class _Downlink(Section):
+class Downlink(Section):
     """Links from satellites to ground stations."""
 
     mode: Literal["fixed", "budget"] = "fixed"
@@ -115,20 +111,29 @@ class _Downlink(Section):
     """Mask at the satellite: largest angle between the nadir and the station (this, or `min_elevation_deg`)."""
 
 
-class OpticalIsl(_Isl, _Optical):
+class OpticalIsl(Isl, Optical):
     """Optical crosslinks."""
 
 
-class RadioIsl(_Isl, _Radio):
+class RadioIsl(Isl, Radio):
     """Radio crosslinks."""
 
+    # Crosslinks pass above the atmosphere (`grazing_altitude_m`), so no scenario can set these.
+    itu_availability_pct: ClassVar[None] = None
+    receive_aperture_m: ClassVar[None] = None
 
-class OpticalDownlink(_Downlink, _Optical):
+
+class OpticalDownlink(Downlink, Optical):
     """Optical downlinks."""
 
 
-class RadioDownlink(_Downlink, _Radio):
+class RadioDownlink(Downlink, Radio):
     """Radio downlinks."""
+
+    itu_availability_pct: Annotated[float, Field(ge=95, le=99.999)] | None = None
+    """Share of an average year in which the link holds: adds ITU-R gas, cloud, rain and scintillation loss."""
+    receive_aperture_m: Annotated[float, Field(ge=1e-3, le=100)] | None = None
+    """Diameter of the receiving antenna, for ITU-R scintillation; omitted: computed from its gain."""
 
 
 class Links(Section):

@@ -1,138 +1,125 @@
-"""Pydantic's validation errors in the words of a scenario: path, what was expected, what was found."""
+"""Pydantic's validation errors in the words of a scenario: key, what was expected, what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, get_args
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
 from orbitsim.errors import Problem
-from orbitsim.scenario.checks import _model_in, _models_of, suggestion
+from orbitsim.scenario.kinds import models_by_kind, models_of
+from orbitsim.scenario.suggestions import suggestion
+from orbitsim.scenario.wording import expectation, joined_key, shown
 
-_BOUNDS = {
-    "greater_than": ("above", "gt"),
-    "greater_than_equal": ("at least", "ge"),
-    "less_than": ("below", "lt"),
-    "less_than_equal": ("at most", "le"),
-}
-_TYPES = {
-    "float_type": "a number",
-    "int_type": "a whole number",
-    "string_type": "text in quotes",
-    "bool_type": "true or false",
-    "tuple_type": "a list",
-    "datetime_type": "a time such as 2026-04-06T00:00:00Z",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "dict_type": "a table",
-}
+# Keys of a scenario file that are not keys of a scenario: they say what it is put together from.
+FILE_KEYS = ("extends", "overrides")
 
 
-def problems_of(errors: Iterable[Any], model: type[BaseModel], data: Mapping[str, Any]) -> list[Problem]:
-    """Translate `ValidationError.errors()` of `model` on `data`; one problem for a key, in the order of the file."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an error is: its key, the model of the innermost table around it, and the table's other kinds."""
+
+    key: tuple[str | int, ...]
+    model: type[BaseModel]
+    other_kinds: tuple[type[BaseModel], ...]
+    path: tuple[str, ...]
+
+
+def problems_of(errors: Iterable[Any], model: type[BaseModel]) -> list[Problem]:
+    """Translate `ValidationError.errors()` of a model; one problem for a key, in the order of the models."""
     found: dict[str, Problem] = {}
     for error in errors:
-        loc, holder, tagged = _walk(error["loc"], model, data)
-        key = ".".join(str(part) for part in loc)
-        if not key:
+        if not error["loc"]:
             continue  # rules across sections are reported by `checks`, which name their keys
-        message = _message(error, loc, holder, tagged)
-        if key in found and found[key].message != message:
-            message = f"{found[key].message}, or {message.removeprefix('expected ')}"
-        found[key] = Problem(key, message)
+        place = _place(error["loc"], model)
+        key = joined_key(*place.key)
+        found.setdefault(key, Problem(key, _message(error, place, model)))
     return list(found.values())
 
 
-def _walk(
-    loc: tuple[Any, ...], model: type[BaseModel], data: Any
-) -> tuple[list[Any], type[BaseModel] | None, list[type[BaseModel]]]:
-    """Follow an error's location through the models; drop what pydantic adds for the branches of a union.
-
-    Returns the location in the user's words, the model that holds its last key, and the models that the value may be.
-    """
-    kept: list[Any] = []
-    holder: type[BaseModel] | None = model
-    options: list[type[BaseModel]] = []
-    annotation: Any = None
-    for part in loc:
-        if isinstance(part, int):
-            kept.append(part)
-            data = data[part] if isinstance(data, list | tuple) and part < len(data) else None
-            inner = _model_in(annotation, data)
-            holder = inner or holder
-        elif holder is not None and part in holder.model_fields:
-            kept.append(part)
-            annotation = holder.model_fields[part].annotation
-            data = data.get(part) if isinstance(data, Mapping) else None
-            options = list(_models_of(annotation))
-            if not isinstance(data, list | tuple):
-                holder = _model_in(annotation, data) or holder
-        elif isinstance(data, Mapping) and part in data:
-            kept.append(part)  # an unknown key of the user
-    return kept, holder, options
+def _place(loc: tuple[Any, ...], model: type[BaseModel]) -> _Place:
+    """Follow an error's location through the models, past what pydantic adds for the branches of a union."""
+    key: list[str | int] = []
+    path: list[str] = []
+    others: tuple[type[BaseModel], ...] = ()
+    rest = list(loc)
+    while rest:
+        name = rest.pop(0)
+        key.append(name)
+        if name not in model.model_fields:
+            break
+        options = list(models_of(model.model_fields[name].annotation))
+        if not options:
+            key += [part for part in rest if isinstance(part, int)]
+            break
+        repeated = rest and isinstance(rest[0], int)
+        if repeated:
+            key.append(rest.pop(0))
+        inner = options[0]
+        if len(options) > 1 and rest:
+            inner = models_by_kind(options)[rest.pop(0)]
+        if rest:
+            path += [str(name), *(["N"] if repeated else [])]
+            model, others = inner, tuple(option for option in options if option is not inner)
+    return _Place(tuple(key), model, others, tuple(path))
 
 
-def _kinds(options: Iterable[type[BaseModel]]) -> Iterator[str]:
-    for option in options:
-        yield from get_args(option.model_fields["kind"].annotation)
-
-
-def _message(error: Any, loc: list[Any], holder: type[BaseModel] | None, options: list[type[BaseModel]]) -> str:
-    kind, value, context = error["type"], error.get("input"), error.get("ctx", {})
-    got = f", got {_shown(value)}"
-    if kind == "missing":
-        return "expected a value, got nothing"
+def _message(error: Any, place: _Place, root: type[BaseModel]) -> str:
+    kind, value = error["type"], error.get("input")
     if kind == "extra_forbidden":
-        known = sorted(holder.model_fields) if holder is not None else []
-        hint = suggestion(str(loc[-1]), known) or f"; known keys: {', '.join(known)}"
+        return _unknown_key(str(place.key[-1]), place, root)
+    if kind in ("utc", "printable"):
+        return f"{error['msg']}, got {shown(value)}"
+    annotation, metadata = _taken_at(place)
+    expected = f"expected {expectation(annotation, metadata)}"
+    if kind == "missing":
+        return f"{expected}, got nothing"
+    choices = [str(choice) for choice in error.get("ctx", {}).get("expected", "").replace(" or ", ", ").split(", ")]
+    hint = suggestion(value, [choice.strip("'") for choice in choices]) if kind == "literal_error" else ""
+    return f"{expected}, got {shown(value)}{hint}"
+
+
+def _taken_at(place: _Place) -> tuple[Any, list[Any]]:
+    """Return type and constraints of the value at a place: of its field, or of an item of the list in it."""
+    name = next(part for part in reversed(place.key) if isinstance(part, str))
+    field = place.model.model_fields[name]
+    annotation, metadata = field.annotation, list(field.metadata)
+    if isinstance(place.key[-1], int):
+        items = next(_tuples_in(annotation))
+        annotation, metadata = get_args(items)[0], []
+    return annotation, metadata
+
+
+def _tuples_in(annotation: Any) -> Iterator[Any]:
+    if get_origin(annotation) is tuple:
+        yield annotation
+    else:
+        for arg in get_args(annotation):
+            yield from _tuples_in(arg)
+
+
+def _unknown_key(name: str, place: _Place, root: type[BaseModel]) -> str:
+    known = sorted(place.model.model_fields)
+    for other in place.other_kinds:
+        if name in other.model_fields:
+            kinds = [" or ".join(models_by_kind([model])) for model in (place.model, other)]
+            return f"expected a key of kind {kinds[0]}; this one belongs to kind {kinds[1]}"
+    hint = suggestion(name, [*known, *(FILE_KEYS if not place.path else ())])
+    if hint:
         return f"expected a known key{hint}"
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        kinds = list(_kinds(options))
-        tag = str(context.get("tag", ""))
-        hint = suggestion(tag, kinds)
-        return f"expected kind to be one of {', '.join(kinds)}, got {tag!r}{hint}" if tag else (
-            f"expected kind to be one of {', '.join(kinds)}, got nothing"
-        )
-    if kind in _BOUNDS:
-        word, bound = _BOUNDS[kind]
-        limits = allowed_range(holder, str(loc[-1])) or f"{word} {context[bound]:g}"
-        return f"expected a number {limits}{got}"
-    if kind == "literal_error":
-        choices = [str(c).strip() for c in context["expected"].replace("'", "").replace(" or ", ",").split(",")]
-        return f"expected one of {', '.join(choices)}{got}{suggestion(str(value), choices)}"
-    if kind == "finite_number":
-        return f"expected a finite number{got}"
-    if kind == "string_pattern_mismatch":
-        return f"expected a name of letters, digits, '_', '.' and '-' that starts with a letter or digit{got}"
-    if kind == "too_short":
-        return f"expected at least {context['min_length']} entries{got}"
-    if kind == "string_too_long":
-        return f"expected at most {context['max_length']} characters, got {len(str(value))}"
-    if kind in _TYPES:
-        return f"expected {_TYPES[kind]}{got}"
-    text = str(error["msg"])
-    return (text if text.startswith("expected") else f"expected another value: {text}") + got
+    elsewhere = [path for path in dict.fromkeys(_paths(root, "")) if path.rpartition(".")[2] == name]
+    if elsewhere:
+        return f"expected a known key; did you mean {' or '.join(elsewhere[:3])}?"
+    return f"expected a known key, which are {', '.join(known)}"
 
 
-def allowed_range(model: type[BaseModel] | None, name: str) -> str:
-    """Return the range of a numeric key in words (``from -90 to 90``, ``above 0 and at most 1``), or nothing."""
-    if model is None or name not in model.model_fields:
-        return ""
-    limits = {
-        bound: getattr(item, bound)
-        for item in model.model_fields[name].metadata
-        for bound in ("gt", "ge", "lt", "le")
-        if hasattr(item, bound)
-    }
-    if set(limits) == {"ge", "le"}:
-        return f"from {limits['ge']:g} to {limits['le']:g}"
-    words = {bound: word for word, bound in _BOUNDS.values()}
-    return " and ".join(f"{words[bound]} {value:g}" for bound, value in limits.items())
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _paths(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Yield the path of every key of a model, with ``N`` for the index of a list."""
+    for name, field in model.model_fields.items():
+        path = joined_key(prefix, name)
+        yield path
+        repeated = get_origin(field.annotation) is tuple
+        for inner in models_of(field.annotation):
+            yield from _paths(inner, joined_key(path, "N") if repeated else path)

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from orbitsim.scenario.checks import _models_of
-from orbitsim.scenario.messages import allowed_range
+from orbitsim.scenario.kinds import models_by_kind, models_of
 from orbitsim.scenario.root import Scenario
+from orbitsim.scenario.wording import joined_key, limits_of, range_in_words
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a scenario: path (``N`` stands for an index), type, default, range, meaning, and where it applies."""
+    """One key of a scenario.
+
+    Attributes
+    ----------
+    path : str
+        Dotted path; ``N`` stands for an index of a list.
+    type, default, limits, meaning : str
+        What it takes, what holds when it is left out, its range, and what it says.
+    applies_to : str
+        Kinds of the table around it that have it, with commas; empty where all have.
+    """
 
     path: str
     type: str
@@ -28,34 +39,58 @@ class Key:
     applies_to: str
 
 
+FILE_KEYS = (
+    Key("extends", "text", "omitted", "", "A file beside this one, or a shipped scenario, to build on.", ""),
+    Key(
+        "overrides.NAME",
+        "table",
+        "omitted",
+        "",
+        "Keys that `--override NAME` lays over the rest; written as in the file itself.",
+        "",
+    ),
+)
+
+
 def reference() -> list[Key]:
-    """Return every key, in the order of the models."""
-    keys: dict[str, Key] = {}
-    for key in _walk(Scenario, "", ""):
-        known = keys.get(key.path)
-        if known is None:
-            keys[key.path] = key
-        elif known.applies_to != key.applies_to:
-            kinds = dict.fromkeys([*known.applies_to.split(", "), *key.applies_to.split(", ")])
-            type_ = known.type if key.type in known.type else f"{known.type} | {key.type}"
-            keys[key.path] = Key(key.path, type_, known.default, known.limits, known.meaning, ", ".join(kinds))
-    return list(keys.values())
+    """Return every key that a scenario file may hold, in the order of the models.
+
+    A key that two kinds of a table share stands once; twice where its default, range or meaning differ.
+    """
+    return [*FILE_KEYS, *_keys_of(Scenario, "")]
 
 
-def _walk(model: type[BaseModel], prefix: str, applies_to: str) -> Iterator[Key]:
+def _keys_of(model: type[BaseModel], prefix: str) -> Iterator[Key]:
     for name, field in model.model_fields.items():
-        path = f"{prefix}{name}"
-        inner = list(_models_of(field.annotation))
-        if not inner:
-            meaning = " ".join((field.description or "").split())
-            limits = allowed_range(model, name)
-            yield Key(path, _type_of(field.annotation), _default_of(field), limits, meaning, applies_to)
+        path = joined_key(prefix, name)
+        sections = list(models_of(field.annotation))
+        if not sections:
+            limits = range_in_words(limits_of(field.annotation, field.metadata))
+            yield Key(path, _type_of(field.annotation), _default_of(field), limits, _meaning_of(field), "")
             continue
-        repeated = get_origin(field.annotation) is tuple
-        for section in inner:
-            kind = section.model_fields.get("kind")
-            kinds = ", ".join(get_args(kind.annotation)) if kind is not None and len(inner) > 1 else ""
-            yield from _walk(section, f"{path}.N." if repeated else f"{path}.", kinds)
+        inner = joined_key(path, "N") if get_origin(field.annotation) is tuple else path
+        if len(sections) == 1:
+            yield from _keys_of(sections[0], inner)
+        else:
+            yield from _keys_of_kinds(sections, inner)
+
+
+def _keys_of_kinds(sections: list[type[BaseModel]], prefix: str) -> Iterator[Key]:
+    """Yield the keys of a table that comes in kinds: `kind` itself, and the others with the kinds that have them."""
+    kinds = models_by_kind(sections)
+    meanings = (f"{', '.join(models_by_kind([x]))}: {_meaning_of(x.model_fields['kind'])}" for x in sections)
+    yield Key(joined_key(prefix, "kind"), " | ".join(kinds), "required", "", " ".join(meanings), "")
+    having: dict[Key, list[str]] = {}
+    for kind, section in kinds.items():
+        for key in _keys_of(section, prefix):
+            having.setdefault(key, []).append(kind)
+    for key, own in having.items():
+        if key.path != joined_key(prefix, "kind"):
+            yield replace(key, applies_to="" if len(own) == len(kinds) else ", ".join(own))
+
+
+def _meaning_of(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split())
 
 
 def _default_of(field: FieldInfo) -> str:
@@ -72,7 +107,7 @@ def _default_of(field: FieldInfo) -> str:
 
 
 def _type_of(annotation: Any) -> str:
-    names = {float: "number", int: "whole number", str: "text", bool: "true/false"}
+    names = {float: "number", int: "whole number", str: "text", bool: "true/false", datetime: "time"}
     if annotation in names:
         return names[annotation]
     origin, args = get_origin(annotation), get_args(annotation)
@@ -85,4 +120,4 @@ def _type_of(annotation: Any) -> str:
     if origin is tuple:
         inner = [arg for arg in args if arg is not Ellipsis]
         return "[" + ", ".join(_type_of(arg) for arg in inner) + (", ...]" if Ellipsis in args else "]")
-    return "time" if getattr(annotation, "__name__", "") == "datetime" else str(annotation)
+    raise TypeError(f"no words for {annotation!r}")

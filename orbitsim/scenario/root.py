@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from orbitsim.errors import InputError, Problem
+from orbitsim.errors import InputError
 from orbitsim.scenario.base import AsTuple, Section, Title
-from orbitsim.scenario.checks import Partial, cross_problems
+from orbitsim.scenario.checks import RULES, Rule, broken_rules
+from orbitsim.scenario.kinds import assume_kinds
 from orbitsim.scenario.links import Links
 from orbitsim.scenario.messages import problems_of
+from orbitsim.scenario.partial import sound_part
 from orbitsim.scenario.sections import Clock, Codec, Planner, Run, Shell, Station, Target, Workload
 
 
@@ -43,7 +45,7 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _check_across_sections(self) -> Scenario:
-        problems = cross_problems(Partial.of_model(self))
+        problems = broken_rules(self, RULES)
         if problems:
             raise ValueError("; ".join(str(problem) for problem in problems))
         return self
@@ -54,27 +56,33 @@ class Scenario(Section):
         return round(self.clock.duration_s / self.clock.slot_s)
 
 
-def validate_scenario(data: Mapping[str, Any], source: str = "") -> Scenario:
+def validate_scenario(data: Mapping[str, Any], *, rules: Sequence[Rule] = ()) -> Scenario:
     """Build a `Scenario` from plain data.
 
     Parameters
     ----------
     data : mapping
-        Tables as TOML gives them.
-    source : str
-        File to name in error messages.
+        Tables as TOML or JSON gives them.
+    rules : sequence of Rule
+        Rules to check beside those of `checks.RULES`.
 
     Raises
     ------
     InputError
         With every problem of the data: each faulty key, and each rule across keys that the sound keys break.
     """
+    filled, problems = assume_kinds(Scenario, data)
+    scenario = None
     try:
-        return Scenario.model_validate(dict(data))
+        scenario = Scenario.model_validate(filled)
     except ValidationError as error:
-        faulty = error.errors(include_url=False)
-    problems = [Problem(p.key, p.message, source) for p in problems_of(faulty, Scenario, data)]
-    seen = {problem.key for problem in problems}
-    partial = Partial.of_data(Scenario, data, [tuple(item["loc"]) for item in faulty])
-    problems += [Problem(p.key, p.message, source) for p in cross_problems(partial) if p.key not in seen]
-    raise InputError(problems)
+        problems += problems_of(error.errors(include_url=False), Scenario)
+    if scenario is not None and not problems:
+        problems = broken_rules(scenario, rules)
+    else:
+        faulty = {problem.key for problem in problems}
+        broken = broken_rules(sound_part(Scenario, filled, faulty), (*RULES, *rules))
+        problems += [problem for problem in broken if problem.key not in faulty]
+    if scenario is None or problems:
+        raise InputError(problems)
+    return scenario

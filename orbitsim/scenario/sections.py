@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from orbitsim.scenario.base import (
+    DAYS_366_S,
     AsTuple,
+    CodecSpeed,
     Elevation,
+    GroundAltitude,
     Latitude,
     Longitude,
+    Memory,
     Name,
-    NonNegative,
-    Positive,
     Section,
+    Share,
+    Text,
     UtcTime,
 )
 
@@ -27,6 +31,18 @@ SchemeName = Literal[
     "collaborative-proportional",
 ]
 DelayModel = Literal["exact", "paper", "sequential", "serial"]
+Pixels = Annotated[int, Field(ge=1, le=100_000)]
+
+
+def _resolution_form(value: Any) -> str | None:
+    """Tell the two forms of a resolution apart, so that only the faults of the one that is meant are reported."""
+    return "name" if isinstance(value, str) else "pixels" if isinstance(value, list | tuple) else None
+
+
+Resolution = Annotated[
+    Annotated[Text, Tag("name")] | Annotated[tuple[Pixels, Pixels], AsTuple, Tag("pixels")],
+    Discriminator(_resolution_form),
+]
 
 
 class Clock(Section):
@@ -34,19 +50,28 @@ class Clock(Section):
 
     epoch_utc: UtcTime
     """Start of the scenario, UTC."""
-    duration_s: Annotated[float, Field(gt=0, le=366 * 86400)] = 86400.0
+    duration_s: Annotated[float, Field(gt=0, le=DAYS_366_S)] = 86400.0
     """Length of the scenario; a whole number of slots."""
-    slot_s: Positive = 600.0
+    slot_s: Annotated[float, Field(gt=0, le=DAYS_366_S)] = 600.0
     """Length of a slot; one imaging task starts at the beginning of each."""
-    step_s: Annotated[float, Field(ge=0.1)] = 15.0
+    step_s: Annotated[float, Field(ge=0.1, le=DAYS_366_S)] = 15.0
     """Link rates are constant within a step."""
 
 
-class WalkerShell(Section):
-    """A generated Walker shell of circular orbits, propagated with SGP4 like real satellites."""
+class AnyShell(Section):
+    """A group of satellites, whatever its kind."""
 
     name: Name
-    """Satellites are called after it: `p` gives p-00, p-01, ..."""
+    """Name of the group; generated satellites are called after it: `p` gives p-00, p-01, ..."""
+    devices: Annotated[tuple[Text, ...], AsTuple, Field(min_length=1)]
+    """Catalogue names of the onboard computers, dealt to the satellites in order, repeating."""
+    memory_bytes: Memory | None = None
+    """Memory that a satellite gives to the model; omitted: that of its device."""
+
+
+class WalkerShell(AnyShell):
+    """A generated Walker shell of circular orbits, propagated with SGP4 like real satellites."""
+
     kind: Literal["walker-delta", "walker-star"]
     """Planes spread over 360 deg of ascending nodes (Delta) or 180 deg (Star)."""
     altitude_m: Annotated[float, Field(ge=120e3, le=50_000e3)]
@@ -55,31 +80,21 @@ class WalkerShell(Section):
     """Inclination of every plane."""
     n_satellites: Annotated[int, Field(ge=1, le=100_000)]
     """Satellites in the shell, all planes together; a multiple of `n_planes`."""
-    n_planes: Annotated[int, Field(ge=1)] = 1
+    n_planes: Annotated[int, Field(ge=1, le=100_000)] = 1
     """Orbital planes."""
-    phasing: Annotated[int, Field(ge=0)] = 0
+    phasing: Annotated[int, Field(ge=0, lt=100_000)] = 0
     """Walker's F: neighbouring planes are shifted by 360 F / T degrees; below `n_planes`."""
     raan_deg: Annotated[float, Field(ge=-360, le=360)] = 0.0
     """Right ascension of the first plane's ascending node."""
-    devices: Annotated[tuple[str, ...], AsTuple, Field(min_length=1)]
-    """Catalogue names of the onboard computers, dealt to the satellites in order, repeating."""
-    memory_bytes: Positive | None = None
-    """Memory that a satellite gives to the model; omitted: that of its device."""
 
 
-class FileShell(Section):
+class FileShell(AnyShell):
     """Real satellites from a file of element sets; treated as one plane in order of argument of latitude."""
 
-    name: Name
-    """Name of the group."""
     kind: Literal["tle", "omm"]
     """Two- or three-line element sets, or an Orbit Mean-elements Message (CSV, JSON or XML)."""
-    file: str
+    file: Text
     """Path of the file, relative to the scenario's folder."""
-    devices: Annotated[tuple[str, ...], AsTuple, Field(min_length=1)]
-    """Catalogue names of the onboard computers, dealt to the satellites in order, repeating."""
-    memory_bytes: Positive | None = None
-    """Memory that a satellite gives to the model; omitted: that of its device."""
 
 
 Shell = Annotated[WalkerShell | FileShell, Field(discriminator="kind")]
@@ -94,11 +109,11 @@ class Station(Section):
     """Geodetic latitude."""
     longitude_deg: Longitude
     """Longitude, east positive."""
-    altitude_m: Annotated[float, Field(ge=-500, le=9000)] = 0.0
+    altitude_m: GroundAltitude = 0.0
     """Height over the ellipsoid."""
-    device: str | None = None
+    device: Text | None = None
     """Catalogue name of its computer; a station without one cannot compute."""
-    memory_bytes: Positive | None = None
+    memory_bytes: Memory | None = None
     """Memory that the station gives to the model; omitted: no limit."""
 
 
@@ -111,7 +126,7 @@ class Target(Section):
     """Geodetic latitude."""
     longitude_deg: Longitude
     """Longitude, east positive."""
-    altitude_m: Annotated[float, Field(ge=-500, le=9000)] = 0.0
+    altitude_m: GroundAltitude = 0.0
     """Height over the ellipsoid."""
     min_elevation_deg: Elevation | None = None
     """Elevation from which the sensor sees it; omitted: the downlink's mask."""
@@ -120,25 +135,23 @@ class Target(Section):
 class Workload(Section):
     """What is to be inferred."""
 
-    model: str = "vit-g"
+    model: Text = "vit-g"
     """Catalogue name of the model."""
-    sensor: str
+    sensor: Text
     """Name of the satellite that takes the images."""
     trigger: Literal["slot", "target"] = "slot"
     """A task in every slot, or only in slots in which the sensor sees a target."""
     images_per_task: Annotated[int, Field(ge=1, le=1_000_000)] = 300
     """Images of a task."""
-    resolution: str | Annotated[
-        tuple[Annotated[int, Field(ge=1, le=100_000)], Annotated[int, Field(ge=1, le=100_000)]], AsTuple
-    ] = "1080p"
+    resolution: Resolution = "1080p"
     """240p 480p 720p 1080p 2K 4K 8K 16K, or [width, height] in pixels."""
-    bytes_per_pixel: Positive = 3
+    bytes_per_pixel: Annotated[float, Field(gt=0, le=10_000)] = 3.0
     """Bytes of a pixel of a raw tile."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     """Tiles in a mini-batch."""
     precision: Literal["fp32", "fp16", "bf16", "int8"] = "fp16"
     """Of computing: chooses the profile and the size of the weights."""
-    model_memory_bytes: Positive | None = None
+    model_memory_bytes: Memory | None = None
     """Memory of the whole model, spread over its blocks; omitted: weights, workspace and runtime are computed."""
     activation_bytes_per_value: Annotated[int, Field(ge=1, le=8)] = 4
     """Bytes of one value of an uncompressed activation; ratio 1 of a codec is this size."""
@@ -149,26 +162,26 @@ class Workload(Section):
 class Codec(Section):
     """How activations are compressed before a hop."""
 
-    table: str | None = None
+    table: Text | None = None
     """Calibration (ratio, loss) by name or file; or give `ratio` and `accuracy` here. Neither: no compression."""
     ratio: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], AsTuple] | None = None
     """Bytes kept, relative to the uncompressed activation."""
-    accuracy: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], AsTuple] | None = None
+    accuracy: Annotated[tuple[Share, ...], AsTuple] | None = None
     """Accuracy reached at each ratio."""
-    max_accuracy_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
+    max_accuracy_loss: Share = 0.01
     """Largest loss of accuracy against the table's best."""
     rule: Literal["per-hop", "cumulative"] = "per-hop"
     """Whether the loss is bounded on each compressed hop (the paper's Eq. 12) or over all of them together."""
-    encode_s_per_byte: NonNegative = 0.0
+    encode_s_per_byte: CodecSpeed = 0.0
     """Seconds to encode one uncompressed byte on any node."""
-    decode_s_per_byte: NonNegative = 0.0
+    decode_s_per_byte: CodecSpeed = 0.0
     """Seconds to decode into one uncompressed byte on any node."""
 
 
 class Planner(Section):
     """Who decides the split."""
 
-    kind: str = "optimal"
+    kind: Text = "optimal"
     """Name of a planner (`optimal`, `proportional`, `uniform`, `paper-astar`, ...) or `module:Name` of your own."""
     delay_model: DelayModel = "exact"
     """Delay model under which plans are compared."""

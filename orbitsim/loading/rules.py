@@ -1,0 +1,198 @@
+"""Rules that look beyond the scenario's file: into the catalogue, the planners, and files of element sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from orbitsim import catalog
+from orbitsim.errors import InputError, Problem, PropagationError
+from orbitsim.orbit.catalogues import read_omm, read_tle
+from orbitsim.plan.planners import PLANNERS
+from orbitsim.plan.user_planner import planner_named
+from orbitsim.scenario.base import to_utc
+from orbitsim.scenario.checks import Rule, each, satellite_names
+from orbitsim.scenario.suggestions import suggestion
+from orbitsim.types.profile import Profile
+from orbitsim.workload.cost import layer_times
+from orbitsim.workload.imagery import mini_batches, pixels_of, tiles_per_image
+from orbitsim.workload.models import ModelGraph, model_graph
+from orbitsim.workload.traces import find_traces, read_trace
+
+# A day of the paper's scenario has 30,384; this many would take days to simulate.
+MAX_BATCHES = 100_000_000
+
+
+def _look_up(key: str, look_up: Callable[[Any], Any], name: Any) -> Iterator[Problem]:
+    """Yield the problems, if any, of looking a name up."""
+    try:
+        look_up(name)
+    except InputError as error:
+        for problem in error.problems:
+            # A file that the name leads to names itself and its own keys.
+            yield problem if problem.source else Problem(key, problem.message)
+
+
+# -- the catalogue ---------------------------------------------------------------------------------------------------
+
+
+def _devices(s: Any) -> Iterator[Problem]:
+    yield from each(s.shells, "shells", _devices_of_shell)
+
+
+def _devices_of_shell(shell: Any, key: str) -> Iterator[Problem]:
+    for index, name in enumerate(shell.devices):
+        yield from _look_up(f"{key}.devices.{index}", catalog.device, name)
+
+
+def _station_devices(s: Any) -> Iterator[Problem]:
+    yield from each(s.stations, "stations", _device_of_station)
+
+
+def _device_of_station(station: Any, key: str) -> Iterator[Problem]:
+    if station.device is not None:
+        yield from _look_up(f"{key}.device", catalog.device, station.device)
+
+
+def _model(s: Any) -> Iterator[Problem]:
+    yield from _look_up("workload.model", catalog.model, s.workload.model)
+
+
+def _resolution(s: Any) -> Iterator[Problem]:
+    yield from _look_up("workload.resolution", pixels_of, s.workload.resolution)
+
+
+def _codec_table(s: Any) -> Iterator[Problem]:
+    if s.codec.table is not None:
+        yield from _look_up("codec.table", catalog.codec_table, s.codec.table)
+
+
+# -- what is to be computed ------------------------------------------------------------------------------------------
+
+
+def _precisions(s: Any) -> Iterator[Problem]:
+    """Every device must be known to compute the model at the precision, by the catalogue or by a trace."""
+    graph = _graph(s)
+    if graph is None:
+        return
+    named = [(f"shells.{i}.devices.{n}", name) for i, x in enumerate(s.shells) for n, name in enumerate(x.devices)]
+    named += [(f"stations.{i}.device", x.device) for i, x in enumerate(s.stations) if x.device is not None]
+    for name, key in {name: key for key, name in reversed(named)}.items():
+        yield from _precision(name, key, graph, s.workload.precision, s.workload.batch_size)
+
+
+def _precision(name: str, key: str, graph: ModelGraph, precision: Any, batch_size: int) -> Iterator[Problem]:
+    try:
+        device = catalog.device(name)
+    except InputError:
+        return  # reported as an unknown name
+    try:
+        layer_times(device, graph, precision, batch_size)
+    except InputError:
+        # Reading traces takes longer than all the rest, and the catalogue knows most devices.
+        yield from _look_up(key, lambda known: layer_times(device, graph, precision, batch_size, known), _profiles())
+
+
+@cache
+def _profiles() -> tuple[Profile, ...]:
+    return tuple(profile for path in find_traces() for profile in read_trace(path).profiles())
+
+
+def _amount_of_work(s: Any) -> Iterator[Problem]:
+    graph = _graph(s)
+    if graph is None:
+        return
+    try:
+        per_image = 1 if graph.input_px is None else tiles_per_image(s.workload.resolution, graph.input_px)
+    except InputError:
+        return  # reported as an unknown resolution
+    n_batches = mini_batches(s.workload.images_per_task * per_image, s.workload.batch_size)
+    n_slots = s.clock.duration_s / s.clock.slot_s
+    if n_slots * n_batches > MAX_BATCHES:
+        yield Problem(
+            "workload.images_per_task",
+            f"expected at most {MAX_BATCHES} mini-batches in all slots, got {n_slots:g} slots of {n_batches}",
+        )
+
+
+def _graph(s: Any) -> ModelGraph | None:
+    try:
+        return model_graph(catalog.model(s.workload.model))
+    except InputError:
+        return None  # reported as an unknown name
+
+
+def _planner(s: Any) -> Iterator[Problem]:
+    kind = s.planner.kind
+    try:
+        planner_named(kind)
+    except InputError as error:
+        for problem in error.problems:
+            yield Problem("planner.kind", f"{problem.message}{suggestion(kind, PLANNERS)}")
+    except Exception as error:  # noqa: BLE001 - a user's module may fail in any way when it is imported
+        yield Problem("planner.kind", f"expected a planner, got {kind!r}, which fails: {type(error).__name__}: {error}")
+
+
+# -- files and packages ----------------------------------------------------------------------------------------------
+
+
+def _element_files(s: Any) -> Iterator[Problem]:
+    """Read every file of element sets, and check the names in them against the rest of the scenario."""
+    if all(shell.kind not in ("tle", "omm") for shell in s.shells):
+        return
+    epoch_utc = to_utc(s.clock.epoch_utc)
+    names: list[str] = []
+    is_complete = True
+    for index, shell in enumerate(s.shells):
+        if shell.kind not in ("tle", "omm"):
+            names += satellite_names(shell)
+            continue
+        read = read_tle if shell.kind == "tle" else read_omm
+        try:
+            names += read(shell.file, shell.name, epoch_utc=epoch_utc).names
+        except PropagationError:
+            is_complete = False  # the elements are sound; the run says which satellite fails, and when
+        except InputError as error:
+            is_complete = False
+            for problem in error.problems:
+                yield Problem(problem.key or f"shells.{index}.file", problem.message, problem.source)
+    if is_complete:
+        yield from _names_in_files(s, names)
+
+
+def _names_in_files(s: Any, names: list[str]) -> Iterator[Problem]:
+    repeated = [name for name, n_times in Counter(names).items() if n_times > 1]
+    if repeated:
+        shown = f"{', '.join(repeated[:5])}{', ...' if len(repeated) > 5 else ''}"
+        yield Problem("shells", f"expected a name of its own for every satellite, repeated: {shown}")
+    for index, station in enumerate(s.stations):
+        if station.name in names:
+            yield Problem(f"stations.{index}.name", f"expected a name that no satellite has, got {station.name!r}")
+    if s.workload.sensor not in names:
+        hint = suggestion(s.workload.sensor, names) or f", which are {', '.join(names[:3])}, ..."
+        yield Problem("workload.sensor", f"expected a satellite of the shells, got {s.workload.sensor!r}{hint}")
+
+
+def _weather_package(s: Any) -> Iterator[Problem]:
+    down = s.links.downlink
+    asks_for_it = down.kind == "radio" and down.mode == "budget" and down.itu_availability_pct is not None
+    if asks_for_it and find_spec("itur") is None:
+        expected = "expected ITU-Rpy to be installed for it (pip install orbitsim[weather])"
+        yield Problem("links.downlink.itu_availability_pct", f"{expected}, got {down.itu_availability_pct:g}")
+
+
+RULES: tuple[Rule, ...] = (
+    _devices,
+    _station_devices,
+    _model,
+    _resolution,
+    _codec_table,
+    _precisions,
+    _amount_of_work,
+    _planner,
+    _element_files,
+    _weather_package,
+)
