@@ -1,11 +1,26 @@
-"""Delivery at run time: each mini-batch that leaves the compute chain goes to the satellite that can deliver it first."""
+"""Delivery at run time: what leaves the compute chain goes to the satellite that can deliver it first."""
 
 from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from orbitsim.plan.delivery import Booking, DeliveryBook, hop_seconds
 from orbitsim.sim.jobs import Delivery, MiniBatch, Part, Step
 from orbitsim.sim.network import Network, World
 from orbitsim.sim.places import Server
+
+
+@dataclass(slots=True)
+class _Stranded:
+    """Mini-batches at one holder for which no contact is left, and what that answer rests on."""
+
+    n_hops: Sequence[int]
+    n_cancelled: int
+    batches: deque[MiniBatch] = field(default_factory=deque)
 
 
 class Courier:
@@ -16,18 +31,19 @@ class Courier:
         self._network = network
         self._book = book
         self._steps: dict[tuple[int, tuple[int, ...], int], tuple[Delivery, tuple[Step, ...]]] = {}
-        self.stranded: list[MiniBatch] = []
-        self.waiting_at: dict[int, set[Server]] = {}
+        self._stranded: dict[tuple[int, Delivery], _Stranded] = {}
+        self._downlinks: dict[int, dict[Server, None]] = {}  # a dict keeps its order, which a set does not
 
     def dispatch(self, batch: MiniBatch, now_s: float) -> Server | None:
         """Choose a contact for a mini-batch at its holder; return the first server of the way, None without contact."""
         delivery = batch.delivery
         assert delivery is not None, "only a mini-batch with a delivery is dispatched"  # noqa: S101 - internal contract
-        world = self._world
+        world, holder = self._world, batch.holder
+        n_hops = world.n_hops(holder, now_s)
         booking = self._book.choose(
             now_s,
             delivery.n_bytes,
-            world.n_hops(batch.holder, now_s),
+            n_hops,
             hop_seconds(delivery.n_bytes, world.hop_rate_bps, world.hop_propagation_s),
             delivery.ground or None,
         )
@@ -35,10 +51,11 @@ class Courier:
         batch.position = 0
         if booking is None:
             batch.steps = ()
-            self.stranded.append(batch)
+            batch.deadline_s = math.inf
+            group = self._stranded.setdefault((holder, delivery), _Stranded(n_hops, self._book.n_cancelled))
+            group.batches.append(batch)
             return None
-        batch.steps = self._steps_to(batch.holder, delivery, booking, now_s)
-        batch.holder = booking.satellite
+        batch.steps = self._steps_to(holder, delivery, booking, now_s)
         batch.deadline_s = booking.deadline_s
         return batch.steps[0].server
 
@@ -49,9 +66,9 @@ class Courier:
         if known is not None:
             return known[1]
         network, n_bytes = self._network, delivery.n_bytes
-        steps = [network.send(a, b, n_bytes) for a, b in zip(path, path[1:], strict=False)]
+        steps = [network.send(a, b, n_bytes) for a, b in pairwise(path)]
         steps.append(network.send(booking.satellite, booking.station, n_bytes))
-        self.waiting_at.setdefault(booking.satellite, set()).add(steps[-1].server)
+        self._downlinks.setdefault(booking.satellite, {})[steps[-1].server] = None
         stage = delivery.ground.get(booking.station)
         if stage is not None:
             steps.append(
@@ -61,17 +78,22 @@ class Courier:
         return self._steps[key][1]
 
     def rebook(self, batch: MiniBatch, now_s: float) -> None:
-        """Choose again for a mini-batch that would miss its contact, and send it on its way."""
+        """Choose again for a mini-batch that waits for a contact which it would miss, and send it on its way."""
         step = batch.steps[batch.position]
         if step.curve is not None and now_s > batch.arrived_s:
-            waited = step.curve.closed_seconds_between(batch.arrived_s, now_s)
+            waited = step.curve.closed_seconds_between(batch.arrived_s, now_s) if step.gated else 0.0
             batch.parts[Part.CONTACT_WAIT] += waited
             batch.parts[Part.QUEUE] += now_s - batch.arrived_s - waited
-            batch.arrived_s = now_s
-        self.forget(batch)
-        first = self.dispatch(batch, now_s)
+        batch.arrived_s = now_s
+        first = self.redirect(batch, now_s)
         if first is not None:
             first.put(batch)
+
+    def redirect(self, batch: MiniBatch, now_s: float) -> Server | None:
+        """Choose again from where a mini-batch is; return the first server of the new way, None without contact."""
+        batch.holder = batch.steps[batch.position].node
+        self.forget(batch)
+        return self.dispatch(batch, now_s)
 
     def forget(self, batch: MiniBatch) -> None:
         """Give back a mini-batch's booking, because it takes another way."""
@@ -81,12 +103,44 @@ class Courier:
 
     def contact_closed(self, satellite: int, now_s: float) -> None:
         """Choose again for everything that still waits at a satellite for a contact that is over."""
-        for server in self.waiting_at.get(satellite, ()):
-            missed = [batch for batch in server.queue if batch.deadline_s <= now_s and batch.delivery is not None]
+        for server in list(self._downlinks.get(satellite, ())):
+            missed = [batch for batch in server.queue if batch.deadline_s <= now_s]
             if missed:
                 server.take_back(missed)
                 for batch in missed:
                     self.rebook(batch, now_s)
+
+    def retry(self, now_s: float) -> None:
+        """Choose again for the mini-batches without contact, where crosslinks or bookings have changed since."""
+        for (holder, delivery), group in list(self._stranded.items()):
+            n_hops = self._world.n_hops(holder, now_s)
+            if group.n_hops is n_hops and group.n_cancelled == self._book.n_cancelled:
+                continue
+            del self._stranded[holder, delivery]
+            while group.batches:
+                batch = group.batches.popleft()
+                batch.parts[Part.CONTACT_WAIT] += now_s - batch.arrived_s
+                batch.arrived_s = now_s
+                first = self.dispatch(batch, now_s)
+                if first is None:  # nor is there one for the rest of the group
+                    self._stranded[holder, delivery].batches.extend(group.batches)
+                    break
+                first.put(batch)
+
+    def take_back_fresh(self) -> list[MiniBatch]:
+        """Remove and return the mini-batches without contact that have not begun their plan."""
+        fresh: list[MiniBatch] = []
+        for key, group in list(self._stranded.items()):
+            fresh.extend(batch for batch in group.batches if not batch.started)
+            group.batches = deque(batch for batch in group.batches if batch.started)
+            if not group.batches:
+                del self._stranded[key]
+        return fresh
+
+    @property
+    def n_stranded(self) -> int:
+        """Number of mini-batches for which no contact is left."""
+        return sum(len(group.batches) for group in self._stranded.values())
 
     def all_steps(self) -> list[Step]:
         """Return every step that was laid out."""

@@ -88,7 +88,7 @@ class _Simulation:
         self.world, self.job, self.log = world, job, log
         self.network = Network(self.env, world, recorder, job.execution, self._advance, self._rebook)
         book = DeliveryBook(window for window in world.windows if window.end_s > start_s)
-        self.last_contact_s = math.inf if job.route.fixed else book.last_end_s
+        self._book = book
         self.courier = Courier(world, self.network, book)
         self.tasks: list[Task] = []
         self.steps: list[Step] = []
@@ -108,7 +108,9 @@ class _Simulation:
 
     def _to_chain(self) -> list[Step]:
         route = self.job.route
-        return [] if route.sensor_computes else [self.network.send(route.sensor, route.chain[0], self.job.input_bytes)]
+        if route.sensor_computes:
+            return []
+        return [self.network.send(route.sensor, route.chain[0], self.job.input_bytes, begins=False)]
 
     def _fixed_way(self, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
         route, stages = self.job.route, self.job.stages(plan)
@@ -142,8 +144,13 @@ class _Simulation:
     def _advance(self, batch: MiniBatch, now_s: float) -> Server | None:
         batch.position += 1
         if batch.position < len(batch.steps):
-            return batch.steps[batch.position].server
+            step = batch.steps[batch.position]
+            if batch.deadline_s <= now_s and step.gated:  # its contact closed while it was on the way
+                batch.arrived_s = now_s
+                return self.courier.redirect(batch, now_s)
+            return step.server
         if batch.delivery is not None and batch.booking is None:
+            batch.arrived_s = now_s
             return self.courier.dispatch(batch, now_s)
         task = batch.task
         task.n_delivered += 1
@@ -160,13 +167,24 @@ class _Simulation:
         if self.log.consult(now_s, "task", index):
             self._rebind(now_s)
         task = Task(index, now_s, self.job.n_batches)
-        task.undeliverable = self.last_contact_s <= now_s
+        task.undeliverable = not self.job.route.fixed and self._last_contact_s() <= now_s
         self.tasks.append(task)
         for number in range(task.n_batches):
             self._release(MiniBatch(task, number, ()), now_s)
 
+    def _last_contact_s(self) -> float:
+        """End of the last contact with a station that may receive what the plan in force delivers. [s]"""
+        _, delivery, _ = self._way(self.log.plan)
+        return self._book.last_end_s(delivery.ground or None if delivery is not None else None)
+
     def _release(self, batch: MiniBatch, now_s: float) -> None:
+        """Give a mini-batch that has not begun the plan in force, from the sensor or the first node on."""
         steps, delivery, holder = self._way(self.log.plan)
+        place = batch.steps[batch.position].node if batch.steps else batch.holder
+        first_node = self.job.route.chain[0]
+        if place == first_node and not self.job.route.sensor_computes:
+            # Its raw tiles have crossed the way to the first node, which all plans share.
+            steps, holder = steps[1:], holder if steps else first_node
         batch.steps, batch.delivery, batch.holder, batch.position = steps, delivery, holder, 0
         batch.booking, batch.deadline_s = None, math.inf
         first = steps[0].server if steps else self.courier.dispatch(batch, now_s)
@@ -177,14 +195,16 @@ class _Simulation:
         """React to a visibility window that opens: ask again, and give the answer to what has not begun."""
         if self.tasks and self.log.consult(now_s, "window"):
             self._rebind(now_s)
+        self.courier.retry(now_s)
 
     def _rebind(self, now_s: float) -> None:
         """Give the plan in force to every mini-batch that no server has begun."""
-        waiting: list[MiniBatch] = []
+        waiting = self.courier.take_back_fresh()
         for server in self.network.servers:
             fresh = [batch for batch in server.queue if not batch.started]
-            server.take_back(fresh)
-            waiting.extend(fresh)
+            if fresh:
+                server.take_back(fresh)
+                waiting.extend(fresh)
         for batch in sorted(waiting, key=lambda b: (b.task.index, b.index)):
             self.courier.forget(batch)
             self._release(batch, now_s)
@@ -200,7 +220,7 @@ def simulate_scheme(
     *,
     backlog: str = "carry",
     record: bool = True,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] = lambda _done: None,
 ) -> SchemeRun:
     """Simulate one scheme.
 
@@ -254,7 +274,15 @@ def simulate_scheme(
         servers = simulation.network.servers
         steps = [*simulation.steps, *simulation.courier.all_steps()]
         passages = recorder.passages()
-        check_laws(simulation.tasks, servers, steps, passages, start_s=begin_s, end_s=world.horizon_s)
+        check_laws(
+            simulation.tasks,
+            servers,
+            steps,
+            passages,
+            n_stranded=simulation.courier.n_stranded,
+            start_s=begin_s,
+            end_s=world.horizon_s,
+        )
         outcome.tasks.extend(simulation.tasks)
         outcome.steps.extend(steps)
         for server in servers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -34,6 +35,8 @@ class Step:
     ----------
     server : Server
         Who serves it.
+    node : int
+        Where the mini-batch is while it waits for it.
     part : Part
         COMPUTE, ISL or DOWNLINK.
     seconds : float
@@ -50,16 +53,28 @@ class Step:
         Energy of computing, None where it is not known. [J]
     origin_s : tuple of float
         Seconds of `seconds` that rest on measured, modelled and published figures. [s]
+    begins : bool
+        Whether a mini-batch in this step has begun its plan; the way of raw tiles to the first node comes before it.
+
+    Attributes
+    ----------
+    has_outages : bool
+        Whether the link is ever closed.
+    gated : bool
+        Whether waiting for it is waiting for a contact.
+    count : int
+        How often it was carried out.
     """
 
     __slots__ = (
-        "codec_s", "count", "curve", "delay_at", "energy_j", "gated", "has_outages", "n_bytes", "origin_s", "part",
-        "seconds", "server",
+        "begins", "codec_s", "count", "curve", "delay_at", "ends_s", "energy_j", "gated", "has_outages", "n_bytes",
+        "node", "origin_s", "part", "seconds", "server", "starts_s",
     )  # fmt: skip
 
     def __init__(
         self,
         server: Server,
+        node: int,
         part: Part,
         *,
         seconds: float = 0.0,
@@ -69,8 +84,10 @@ class Step:
         delay_at: Callable[[float], float] | None = None,
         energy_j: float | None = None,
         origin_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        begins: bool = True,
     ) -> None:
         self.server = server
+        self.node = node
         self.part = part
         self.seconds = seconds
         self.codec_s = codec_s
@@ -79,15 +96,17 @@ class Step:
         self.delay_at = delay_at
         self.energy_j = energy_j
         self.origin_s = origin_s
-        self.has_outages = curve is not None and not is_constant(curve)
+        self.begins = begins
+        starts, ends = ([], []) if curve is None else (edges.tolist() for edges in curve.windows())
+        self.starts_s: list[float] = [*starts, math.inf]
+        self.ends_s: list[float] = ends
+        self.has_outages = curve is not None and not (len(ends) == 1 and starts[0] <= 0.0 and ends[0] == math.inf)
         self.gated = self.has_outages and part is Part.DOWNLINK
         self.count = 0
 
-
-def is_constant(curve: CapacityCurve) -> bool:
-    """Whether a curve never closes before its end, so that no time on it can be a wait for a contact."""
-    starts, ends = curve.windows()
-    return len(starts) == 1 and starts[0] <= 0.0 and ends[0] == math.inf
+    def opens_s(self, t_s: float) -> float:
+        """Return when its link is open first, not before a time; infinite when it never is again. [s]"""
+        return max(t_s, self.starts_s[bisect_right(self.ends_s, t_s)])
 
 
 class Task:
@@ -145,11 +164,13 @@ class MiniBatch:
     delivery : Delivery or None
         What happens after the compute chain, on a route whose way to the ground is chosen at run time.
     holder : int
-        Satellite that holds it between the compute chain and its delivery.
+        Satellite from which its delivery begins: the end of the compute chain, or where it missed a contact.
     booking : Booking or None
         Contact that was chosen for it; None before that, and on a route fixed beforehand.
     deadline_s : float
         End of the contact for which its downlink was booked; later than that, the way is chosen again. [s]
+    started : bool
+        Whether it has begun its plan, which it then keeps.
     parts : list of float
         Seconds in each `Part` so far. [s]
     """

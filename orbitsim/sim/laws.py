@@ -1,8 +1,9 @@
 """The laws of a run, checked at its end: what no simulation may break, whatever its input.
 
-1. Nothing is lost: delivered and undelivered mini-batches add up to those that started.
-2. The parts of a delivered task's last mini-batch add up to its delay.
-3. A link carries no more than the integral of its rate.
+1. Nothing is lost: every mini-batch that started is delivered, in a queue, in service, travelling, or without contact;
+   a task has an end exactly if all of its mini-batches are delivered.
+2. The parts of a delivered task's last mini-batch add up to its delay, and none is negative.
+3. A link, and a transmitter, carries no more than the integral of its rate.
 4. Nothing happens before its task starts, and a mini-batch is in one place at a time.
 5. A server serves one mini-batch at a time.
 6. No server is busy longer than the run.
@@ -33,6 +34,7 @@ def check_laws(
     steps: Sequence[Step],
     passages: Passages,
     *,
+    n_stranded: int,
     start_s: float,
     end_s: float,
 ) -> None:
@@ -48,6 +50,8 @@ def check_laws(
         Steps that were laid out: they tie servers to capacity curves.
     passages : Passages
         What was recorded; laws 4 and 5 are checked on it, and hold vacuously when nothing was.
+    n_stranded : int
+        Mini-batches for which no contact was left.
     start_s, end_s : float
         Time span of the simulation. [s]
 
@@ -57,7 +61,7 @@ def check_laws(
         Naming every law that is broken, by number.
     """
     broken = [
-        *_nothing_lost(tasks),
+        *_nothing_lost(tasks, servers, n_stranded),
         *_parts_add_up(tasks),
         *_within_capacity(servers, steps, start_s, end_s),
         *_in_order(tasks, passages),
@@ -68,12 +72,18 @@ def check_laws(
         raise LawError("the simulation broke its own laws; please report this:\n" + "\n".join(broken))
 
 
-def _nothing_lost(tasks: Sequence[Task]) -> list[str]:
-    return [
+def _nothing_lost(tasks: Sequence[Task], servers: Sequence[Server], n_stranded: int) -> list[str]:
+    broken = [
         f"law 1: task {task.index} delivered {task.n_delivered} of {task.n_batches} mini-batches, end {task.end_s}"
         for task in tasks
         if task.n_delivered > task.n_batches or (task.n_delivered == task.n_batches) == math.isnan(task.end_s)
     ]
+    n_started = sum(task.n_batches for task in tasks)
+    n_found = n_stranded + sum(task.n_delivered for task in tasks)
+    n_found += sum(len(server.queue) + (server.serving is not None) + server.n_travelling for server in servers)
+    if n_found != n_started:
+        broken.append(f"law 1: {n_started} mini-batches started, {n_found} were found at the end")
+    return broken
 
 
 def _parts_add_up(tasks: Sequence[Task]) -> list[str]:
@@ -83,23 +93,38 @@ def _parts_add_up(tasks: Sequence[Task]) -> list[str]:
             continue
         delay_s, total_s = task.end_s - task.start_s, math.fsum(task.last.parts)
         if abs(delay_s - total_s) > TIME_TOLERANCE_S or min(task.last.parts) < -TIME_TOLERANCE_S:
-            broken.append(f"law 2: task {task.index} took {delay_s!r} s, its parts {task.last.parts} make {total_s!r} s")
+            parts = f"its parts {task.last.parts} make {total_s!r} s"
+            broken.append(f"law 2: task {task.index} took {delay_s!r} s, {parts}")
     return broken
 
 
 def _within_capacity(
     servers: Sequence[Server], steps: Sequence[Step], start_s: float, end_s: float
 ) -> list[str]:
-    curves: dict[int, set[CapacityCurve]] = {}
-    for step in steps:
-        if step.curve is not None:
-            curves.setdefault(step.server.index, set()).add(step.curve)
     broken: list[str] = []
-    for server in servers:
-        limit_bits = sum(float(curve.integral_bits(start_s, end_s)) for curve in curves.get(server.index, ()))
-        carried_bits = BITS_PER_BYTE * server.n_bytes
+
+    def check(name: str, n_bytes: float, limit_bits: float) -> None:
+        carried_bits = BITS_PER_BYTE * n_bytes
         if carried_bits > limit_bits * (1.0 + BYTES_TOLERANCE) + BITS_PER_BYTE:
-            broken.append(f"law 3: {server.name} carried {carried_bits:.9g} bit, its rate allows {limit_bits:.9g} bit")
+            broken.append(f"law 3: {name} carried {carried_bits:.9g} bit, its rate allows {limit_bits:.9g} bit")
+
+    limits: dict[CapacityCurve, float] = {}
+    on_server: dict[int, set[CapacityCurve]] = {}
+    on_link: dict[int, tuple[str, CapacityCurve, list[float]]] = {}
+    for step in steps:
+        curve = step.curve
+        if curve is None:
+            continue
+        if curve not in limits:
+            limits[curve] = float(curve.integral_bits(start_s, end_s))
+        on_server.setdefault(step.server.index, set()).add(curve)
+        # A link keeps its one curve object, also where several links share a server.
+        on_link.setdefault(id(curve), (step.server.name, curve, []))[2].append(step.n_bytes * step.count)
+    for name, curve, n_bytes in on_link.values():
+        check(f"a link of {name}", math.fsum(n_bytes), limits[curve])
+    for server in servers:
+        # One at a time: what a transmitter sends over several links, or both ways, is within the sum of their curves.
+        check(server.name, server.n_bytes, math.fsum(limits[curve] for curve in on_server.get(server.index, ())))
     return broken
 
 

@@ -41,7 +41,8 @@ class World:
     hop_rate_bps, hop_propagation_s : float
         Typical crosslink, for estimates of arrival only. [bit/s, s]
     half_duplex : bool
-        Whether both directions of a crosslink share one transmitter.
+        Whether both directions of a crosslink share one transmitter. Only ``"overlapped"`` execution knows it: in the
+        others the sending node is busy as a whole, and the receiving one is not.
     """
 
     names: tuple[str, ...]
@@ -49,8 +50,8 @@ class World:
     horizon_s: float
     link: Callable[[int, int], LinkSchedule]
     windows: tuple[ContactWindow, ...] = ()
-    n_hops: Callable[[int, float], Sequence[int]] = field(default=lambda satellite, t_s: ())
-    path: Callable[[int, int, float], Sequence[int]] = field(default=lambda source, target, t_s: ())
+    n_hops: Callable[[int, float], Sequence[int]] = field(default=lambda _satellite, _t_s: ())
+    path: Callable[[int, int, float], Sequence[int]] = field(default=lambda _source, _target, _t_s: ())
     hop_rate_bps: float = 1.0
     hop_propagation_s: float = 0.0
     half_duplex: bool = False
@@ -115,7 +116,7 @@ class Network:
     def transmitter(self, source: int, target: int, kind: str) -> Server:
         """Return the transmitter from one node to another."""
         names = self._world.names
-        if self._world.half_duplex and kind == "isl":
+        if self._world.half_duplex and kind == "isl" and self._execution == "overlapped":
             low, high = sorted((source, target))
             return self._server((low, high, 0), f"{names[low]}<>{names[high]}", kind)
         return self._server((source, target), f"{names[source]}>{names[target]}", kind)
@@ -130,18 +131,34 @@ class Network:
     ) -> Step:
         """Return the step of computing on a node."""
         return Step(
-            self.processor(node), Part.COMPUTE, seconds=seconds, codec_s=codec_s, energy_j=energy_j, origin_s=origin_s
+            self.processor(node),
+            node,
+            Part.COMPUTE,
+            seconds=seconds,
+            codec_s=codec_s,
+            energy_j=energy_j,
+            origin_s=origin_s,
         )
 
-    def send(self, source: int, target: int, n_bytes: float) -> Step:
-        """Return the step of sending bytes over the link from one node to another."""
+    def send(self, source: int, target: int, n_bytes: float, *, begins: bool = True) -> Step:
+        """Return the step of sending bytes over the link from one node to another.
+
+        Parameters
+        ----------
+        source, target : int
+            Ends of the link.
+        n_bytes : float
+            Bytes of one mini-batch. [B]
+        begins : bool
+            Whether a mini-batch on this link has begun its plan.
+        """
         link = self._world.link(source, target)
         return Step(
             self.transmitter(source, target, link.kind),
+            source,
             Part.DOWNLINK if link.kind == "downlink" else Part.ISL,
             curve=link.curve,
             n_bytes=n_bytes,
             delay_at=link.delay_at,
+            begins=begins,
         )
-
-

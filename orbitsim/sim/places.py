@@ -1,4 +1,4 @@
-"""Places of the simulation: servers (a processor, a transmitter) that serve one mini-batch at a time, first in first out."""
+"""Places of the simulation: servers (a processor, a transmitter), one mini-batch at a time, first in first out."""
 
 from __future__ import annotations
 
@@ -26,15 +26,30 @@ class Server:
     kind : str
         ``"processor"``, ``"isl"``, ``"downlink"``, ``"input"``, ``"node"`` (computing and sending share it) or
         ``"route"`` (everything does).
+
+    Attributes
+    ----------
+    queue : deque of MiniBatch
+        Those that wait.
+    serving : MiniBatch or None
+        The one in service, also while it waits for a closed link.
+    n_travelling : int
+        Mini-batches that left the transmitter and have not arrived.
+    idle : simpy.Event or None
+        Wakes the server; None while it is busy.
+    busy_s, n_bytes, n_served : float, float, int
+        Time in service (closed links not counted), bytes sent, and services so far. [s, B]
     """
 
-    __slots__ = ("busy_s", "idle", "index", "kind", "n_bytes", "n_served", "name", "queue")
+    __slots__ = ("busy_s", "idle", "index", "kind", "n_bytes", "n_served", "n_travelling", "name", "queue", "serving")
 
     def __init__(self, index: int, name: str, kind: str) -> None:
         self.index = index
         self.name = name
         self.kind = kind
         self.queue: deque[MiniBatch] = deque()
+        self.serving: MiniBatch | None = None
+        self.n_travelling = 0
         self.idle: simpy.Event | None = None
         self.busy_s = 0.0
         self.n_bytes = 0.0

@@ -48,6 +48,7 @@ def serve(
     record = recorder.passage
 
     def arrive(event: Any) -> None:
+        server.n_travelling -= 1
         batch = event.value
         now = env.now
         following = advance(batch, now)
@@ -60,6 +61,7 @@ def serve(
             server.idle = env.event()
             yield server.idle
         batch = queue.popleft()
+        server.serving = batch
         while True:
             step = batch.steps[batch.position]
             part = step.part
@@ -71,15 +73,14 @@ def serve(
                 batch.started = True
             else:
                 finish = curve.finish_at(start, step.n_bytes)
-                if finish > batch.deadline_s and step.gated:
+                if step.gated and (finish > batch.deadline_s or finish == math.inf):
                     rebook(batch, start)
                     break
-                batch.started = True
+                if step.begins:
+                    batch.started = True
                 duration = finish - start
                 if duration == math.inf:
-                    # The link never opens again: the mini-batch and what waits behind it stay where they are.
-                    queue.appendleft(batch)
-                    server.idle = None
+                    # The crosslink never opens again: the mini-batch and what waits behind it stay where they are.
                     yield env.event()
             yield timeout(duration)
             end = start + duration
@@ -108,13 +109,21 @@ def serve(
             server.busy_s += busy
             server.n_served += 1
             step.count += 1
-            record(batch.task.index, batch.index, server.index, part, start, end)
+            record(
+                batch.task.index,
+                batch.index,
+                server.index,
+                part,
+                min(step.opens_s(start), end) if step.has_outages else start,
+                end,
+            )
             if step.delay_at is not None:
                 delay = step.delay_at(end)
                 if delay > 0.0:
                     parts[_PROPAGATION] += delay
                     if not held:
-                        timeout(delay, batch).callbacks.append(arrive)  # type: ignore[union-attr]
+                        server.n_travelling += 1
+                        timeout(delay, batch).callbacks.append(arrive)
                         break
                     yield timeout(delay)
                     end = env.now
@@ -125,17 +134,20 @@ def serve(
             if following is not server:
                 following.put(batch)
                 break
+        server.serving = None
 
 
 def start_tasks(env: simpy.Environment, starts: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
     """Start tasks at their times: the sensor hands over all mini-batches of a task at once."""
     for start_s, begin in starts:
-        yield env.timeout(max(0.0, start_s - env.now))
+        while env.now < start_s:  # a second time where the sum of the clock and the wait is rounded down
+            yield env.timeout(start_s - env.now)
         begin(env.now)
 
 
 def watch_windows(env: simpy.Environment, edges: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
     """Call the window controller at each edge of a visibility window."""
     for t_s, react in edges:
-        yield env.timeout(max(0.0, t_s - env.now))
+        while env.now < t_s:
+            yield env.timeout(t_s - env.now)
         react(env.now)

@@ -87,12 +87,12 @@ def simulate_static(
     n_nodes, n_hops = problem.n_nodes, problem.n_hops
     sensor, sink = n_nodes, n_nodes + 1
 
-    def link(source: int, target: int) -> LinkSchedule:
+    def link(source: int, _target: int) -> LinkSchedule:
         if source == sensor:
             assert input_curve is not None  # noqa: S101 - no step leads here otherwise
             return LinkSchedule("input", input_curve)
         delay_s = float(problem.delay_s[source])
-        return LinkSchedule("isl", curves[source], (lambda t_s: delay_s) if delay_s else None)
+        return LinkSchedule("isl", curves[source], (lambda _t_s: delay_s) if delay_s else None)
 
     world = World(names=(*problem.node_names, "sensor", "sink"), n_satellites=n_nodes, horizon_s=math.inf, link=link)
     env = simpy.Environment()
@@ -106,7 +106,7 @@ def simulate_static(
         delivered.append(now_s)
         return None
 
-    def rebook(batch: MiniBatch, now_s: float) -> None:
+    def rebook(_batch: MiniBatch, _now_s: float) -> None:
         raise AssertionError("a static route has no contact to miss")
 
     network = Network(env, world, recorder, execution, advance, rebook)
