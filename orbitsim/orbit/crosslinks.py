@@ -162,51 +162,75 @@ def find_crosslink_windows(
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """Every cell of a grid for every edge, edge after edge; margins and rates on the (edge, epoch) nodes."""
+
+    grid: StateGrid
+    rows: IntArray
+    limits: CrosslinkLimits
+    margin: FloatArray
+    rate: FloatArray
+
+    def place(self, index: IntArray) -> tuple[IntArray, IntArray]:
+        """Return edge and cell of flat indices."""
+        edge, cell = np.divmod(index, self.grid.n_cells)
+        return edge, cell
+
+    def ends(self, values: FloatArray, index: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return node values at the beginning and at the end of cells."""
+        edge, cell = self.place(index)
+        return values[edge, cell], values[edge, cell + 1]
+
+    def refine(
+        self, index: IntArray, bracket: tuple[FloatArray, FloatArray], f: tuple[FloatArray, FloatArray], *, rate: bool
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return where the margin (or its rate) changes its sign within a bracket, and the margin there."""
+        edge, cell = self.place(index)
+        a, b = (self.grid.paths(self.rows[edge, end], cell) for end in (0, 1))
+        pairs = _PairsInCells(a, b, self.limits, rate=rate)
+        x = bracketed_roots(pairs, *bracket, *f, tolerance=_TOLERANCE_S / self.grid.step_s)
+        return x, pairs.margin(x)
+
+    def crossings(
+        self, index: IntArray, bracket: tuple[FloatArray, FloatArray], f: tuple[FloatArray, FloatArray]
+    ) -> tuple[IntArray, FloatArray]:
+        """Return edges and times at which the margin changes its sign."""
+        edge, cell = self.place(index)
+        x, _ = self.refine(index, bracket, f, rate=False)
+        return edge, (cell + 0.5 + x) * self.grid.step_s
+
+
 def _search(grid: StateGrid, rows: IntArray, limits: CrosslinkLimits) -> CrosslinkWindows:
     n_epochs = grid.n_cells + 1
-    positions, velocities = grid.nodes_m, grid.node_velocities_m_s
     a, b, velocity_a, velocity_b = (
-        states[rows[:, end]].reshape(-1, 3).T for states in (positions, velocities) for end in (0, 1)
+        states[rows[:, end]].reshape(-1, 3).T for states in (grid.nodes_m, grid.node_velocities_m_s) for end in (0, 1)
     )
-    flat_margin, flat_rate = limits.margin_m(a, b, velocity_a, velocity_b)
-    margin, rate = flat_margin.reshape(-1, n_epochs), flat_rate.reshape(-1, n_epochs)
+    margin, rate = (values.reshape(-1, n_epochs) for values in limits.margin_m(a, b, velocity_a, velocity_b))
     opened = margin >= 0.0
-    series, cell = np.divmod(np.arange(len(rows) * grid.n_cells), grid.n_cells)
-
-    def ends(values: FloatArray, index: IntArray) -> tuple[FloatArray, FloatArray]:
-        return values[series[index], cell[index]], values[series[index], cell[index] + 1]
-
-    def refine(index: IntArray, f: tuple[FloatArray, FloatArray], x: tuple[FloatArray, FloatArray], *, rate: bool):  # type: ignore[no-untyped-def]
-        pair = rows[series[index]]
-        a, b = (grid.paths(pair[:, end], cell[index]) for end in (0, 1))
-        function = _PairsInCells(a, b, limits, rate=rate)
-        found = bracketed_roots(function, *x, *f, tolerance=_TOLERANCE_S / grid.step_s)
-        return found, function.margin(found)
-
+    cells = _Cells(grid, rows, limits, margin, rate)
     brackets = find_brackets(opened[:, :-1].ravel(), opened[:, 1:].ravel(), rate[:, :-1].ravel(), rate[:, 1:].ravel())
-    crossings: dict[str, list[tuple[IntArray, FloatArray]]] = {"rise": [], "fall": []}
-
-    def cross(kind: str, index: IntArray, f: tuple[FloatArray, FloatArray], low: FloatArray, high: FloatArray) -> None:
-        x, _ = refine(index, f, (low, high), rate=False)
-        crossings[kind].append((series[index], (cell[index] + 0.5 + x) * grid.step_s))
-
-    for kind, index in (("rise", brackets.rises), ("fall", brackets.falls)):
-        half = np.full(index.size, 0.5)
-        cross(kind, index, ends(margin, index), -half, half)
+    rises, falls = (
+        [cells.crossings(index, _whole(index), cells.ends(margin, index))] for index in (brackets.rises, brackets.falls)
+    )
     for candidates, before, after, sign in (
-        (brackets.hidden_peaks, "rise", "fall", 1.0),
-        (brackets.hidden_dips, "fall", "rise", -1.0),
+        (brackets.hidden_peaks, rises, falls, 1.0),
+        (brackets.hidden_dips, falls, rises, -1.0),
     ):
-        half = np.full(candidates.size, 0.5)
-        place, value = refine(candidates, ends(rate, candidates), (-half, half), rate=True)
+        turn, value = cells.refine(candidates, _whole(candidates), cells.ends(rate, candidates), rate=True)
         crosses = np.flatnonzero(sign * value > 0.0)
-        index, place, value, half = candidates[crosses], place[crosses], value[crosses], half[crosses]
-        low, high = ends(margin, index)
-        cross(before, index, (low, value), -half, place)
-        cross(after, index, (value, high), place, half)
-    for kind, column, t_s in (("rise", 0, 0.0), ("fall", -1, grid.duration_s)):
+        index, turn, value = candidates[crosses], turn[crosses], value[crosses]
+        (low, high), (f_low, f_high) = _whole(index), cells.ends(margin, index)
+        before.append(cells.crossings(index, (low, turn), (f_low, value)))
+        after.append(cells.crossings(index, (turn, high), (value, f_high)))
+    for found, column, t_s in ((rises, 0, 0.0), (falls, -1, grid.duration_s)):
         cut = np.flatnonzero(opened[:, column])
-        crossings[kind].append((cut, np.full(cut.size, t_s)))
-    joined = [np.concatenate(parts) for kind in ("rise", "fall") for parts in zip(*crossings[kind], strict=True)]
+        found.append((cut, np.full(cut.size, t_s)))
+    joined = [np.concatenate(parts) for found in (rises, falls) for parts in zip(*found, strict=True)]
     windows = pair_crossings(*joined)
     return CrosslinkWindows(windows.series, windows.start_s, windows.end_s)
+
+
+def _whole(index: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the bracket that spans the whole of each cell."""
+    return np.full(index.size, -0.5), np.full(index.size, 0.5)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orbitsim.constants import SPEED_OF_LIGHT_M_S
+from orbitsim.orbit.catalogues import read_tle
 from orbitsim.orbit.constellation import Constellation, walker_shell
 from orbitsim.orbit.crosslinks import CrosslinkLimits, CrosslinkWindows, find_crosslink_windows
 from orbitsim.orbit.ephemeris import Ephemeris
@@ -134,6 +136,21 @@ def test_windows_are_those_of_a_dense_scan(shell, grazing_altitude_m, max_range_
         np.testing.assert_allclose(windows.end_s[own], ends, rtol=0.0, atol=EDGE_S)
         cut += np.count_nonzero((starts > 0.0) | (ends < duration_s))
     assert cut > 10
+
+
+def test_windows_between_real_satellites_of_all_kinds_of_orbits():
+    # Low, high, eccentric; one of them jumps (see test_grids), so its neighbours' positions come from SGP4 directly.
+    epoch = datetime(2006, 6, 26, 9, tzinfo=UTC)
+    shell = read_tle(Path(__file__).parent / "data" / "real-2006-06.tle", "real", epoch_utc=epoch)
+    ephemeris = Ephemeris(Constellation([shell]), epoch)
+    edges = crosslink_edges(ephemeris.constellation, "ring")
+    assert len(edges) == 10
+    windows = find_crosslink_windows(ephemeris, edges, 10_800.0, CrosslinkLimits(80e3, 40_000e3))
+    for i, edge in enumerate(edges):
+        starts, ends = scan_windows(ephemeris, edge, 10_800.0, 80e3, 40_000e3)
+        own = windows.edge == i
+        np.testing.assert_allclose(windows.start_s[own], starts, rtol=0.0, atol=EDGE_S)
+        np.testing.assert_allclose(windows.end_s[own], ends, rtol=0.0, atol=EDGE_S)
 
 
 def test_twelve_in_one_plane_are_a_closed_ring_all_day():
