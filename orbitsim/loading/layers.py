@@ -138,7 +138,7 @@ def _put(data: dict[str, Any], path: Path, value: Any) -> str | None:
         above = joined_key(*path[:depth])
         if isinstance(place, list):
             if not (part.isascii() and part.isdigit() and len(part) <= _MOST_INDEX_DIGITS and int(part) < len(place)):
-                return f"expected an index of {above}, which has {len(place)} entries, got {part[:40]!r}"
+                return f"expected an index of {above} below {len(place)}, got {part[:40]!r}"
         elif not isinstance(place, dict):
             return f"expected {above} to be a table, got {shown(place)}"
         index: Any = int(part) if isinstance(place, list) else part

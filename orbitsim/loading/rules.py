@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -78,13 +78,13 @@ def _precisions(s: Any) -> Iterator[Problem]:
     graph = _graph(s)
     if graph is None:
         return
-    named = [(f"shells.{i}.devices.{n}", name) for i, x in enumerate(s.shells) for n, name in enumerate(x.devices)]
-    named += [(f"stations.{i}.device", x.device) for i, x in enumerate(s.stations) if x.device is not None]
-    for name, key in {name: key for key, name in reversed(named)}.items():
-        yield from _precision(name, key, graph, s.workload.precision, s.workload.batch_size)
+    names = [name for shell in s.shells for name in shell.devices]
+    names += [station.device for station in s.stations if station.device is not None]
+    for name in dict.fromkeys(names):
+        yield from _precision(name, graph, s.workload.precision, s.workload.batch_size)
 
 
-def _precision(name: str, key: str, graph: ModelGraph, precision: Any, batch_size: int) -> Iterator[Problem]:
+def _precision(name: str, graph: ModelGraph, precision: Any, batch_size: int) -> Iterator[Problem]:
     try:
         device = catalog.device(name)
     except InputError:
@@ -93,7 +93,8 @@ def _precision(name: str, key: str, graph: ModelGraph, precision: Any, batch_siz
         layer_times(device, graph, precision, batch_size)
     except InputError:
         # Reading traces takes longer than all the rest, and the catalogue knows most devices.
-        yield from _look_up(key, lambda known: layer_times(device, graph, precision, batch_size, known), _profiles())
+        with_traces = partial(layer_times, device, graph, precision, batch_size)
+        yield from _look_up("workload.precision", with_traces, _profiles())
 
 
 @cache

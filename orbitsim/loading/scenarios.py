@@ -11,7 +11,8 @@ from orbitsim.errors import InputError, Problem
 from orbitsim.loading.files import found_at, read_file
 from orbitsim.loading.layers import Assignment, Layers, assignment_of, assignments_of
 from orbitsim.loading.rules import RULES
-from orbitsim.scenario import Scenario, validate_scenario
+from orbitsim.scenario import Scenario
+from orbitsim.scenario.root import check_scenario
 from orbitsim.scenario.suggestions import suggestion
 from orbitsim.scenario.wording import joined_key, shown
 from orbitsim.shipped import shipped_path
@@ -40,7 +41,9 @@ def find_scenario(name_or_path: str | Path) -> Path:
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
     if found != "nothing":
-        raise InputError(Problem("", f"expected a scenario file, found {found}", str(path)))
+        run = path / "scenario.json"
+        hint = f"; did you mean {run}?" if found_at(run) == "file" else ""
+        raise InputError(Problem("", f"expected a scenario file, found {found}{hint}", str(path)))
     hint = suggestion(name_or_path, shipped)
     raise InputError(
         Problem("", f"expected a scenario file or one of {', '.join(shipped)}; there is no such file{hint}", str(path))
@@ -75,7 +78,8 @@ def _load(path: Path, overrides: Sequence[str], settings: Sequence[str]) -> Scen
     layers = Layers(str(path))
     problems: list[Problem] = []
     named: dict[str, _Override] = {}
-    for file in _chain(path):
+    files = _chain(path)
+    for file in files:
         problems += layers.lay(file.assignments(), str(file.path))
         named |= file.overrides(problems)
     for name in overrides:
@@ -85,14 +89,16 @@ def _load(path: Path, overrides: Sequence[str], settings: Sequence[str]) -> Scen
             hint = suggestion(name, named) or f"; there are {', '.join(named) or 'none'}"
             problems.append(Problem(joined_key("overrides", name), f"expected a named override{hint}", str(path)))
     problems += layers.lay(_settings(settings, problems), "--set")
-    try:
-        scenario = validate_scenario(layers.data, rules=RULES)
-    except InputError as error:
-        problems += [Problem(p.key, p.message, p.source or layers.source_of(p.key)) for p in error.problems]
-        raise InputError(problems) from None
-    if problems:
+    checked = check_scenario(layers.data, rules=RULES)
+    problems += [Problem(p.key, p.message, layers.source_of(p.key)) for p in checked.faults]
+    # Keys that do not go together are nobody's fault but that of the file that brings them together.
+    extended = {str(file.path) for file in files[:-1]}
+    for problem in checked.broken:
+        source = problem.source or layers.source_of(problem.key)
+        problems.append(Problem(problem.key, problem.message, str(path) if source in extended else source))
+    if problems or checked.scenario is None:
         raise InputError(problems)
-    return scenario
+    return checked.scenario
 
 
 @dataclass(frozen=True)

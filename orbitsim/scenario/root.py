@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
-from orbitsim.errors import InputError
+from orbitsim.errors import InputError, Problem
 from orbitsim.scenario.base import AsTuple, Section, Title
 from orbitsim.scenario.checks import RULES, Rule, broken_rules
 from orbitsim.scenario.kinds import assume_kinds
@@ -56,8 +57,27 @@ class Scenario(Section):
         return round(self.clock.duration_s / self.clock.slot_s)
 
 
-def validate_scenario(data: Mapping[str, Any], *, rules: Sequence[Rule] = ()) -> Scenario:
-    """Build a `Scenario` from plain data.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of raw data.
+
+    Attributes
+    ----------
+    scenario : Scenario or None
+        The scenario; None when there are problems.
+    faults : list of Problem
+        Of single keys.
+    broken : list of Problem
+        Of keys that are sound on their own but do not go together, or not with the world outside the file.
+    """
+
+    scenario: Scenario | None
+    faults: list[Problem]
+    broken: list[Problem]
+
+
+def check_scenario(data: Mapping[str, Any], *, rules: Sequence[Rule] = ()) -> Checked:
+    """Check plain data, and build a `Scenario` from it when it is sound.
 
     Parameters
     ----------
@@ -66,23 +86,40 @@ def validate_scenario(data: Mapping[str, Any], *, rules: Sequence[Rule] = ()) ->
     rules : sequence of Rule
         Rules to check beside those of `checks.RULES`.
 
-    Raises
-    ------
-    InputError
-        With every problem of the data: each faulty key, and each rule across keys that the sound keys break.
+    Returns
+    -------
+    Checked
+        The scenario, or every problem of the data: each faulty key, and each rule that the sound keys break.
     """
-    filled, problems = assume_kinds(Scenario, data)
+    filled, faults = assume_kinds(Scenario, data)
     scenario = None
     try:
         scenario = Scenario.model_validate(filled)
     except ValidationError as error:
-        problems += problems_of(error.errors(include_url=False), Scenario)
-    if scenario is not None and not problems:
-        problems = broken_rules(scenario, rules)
+        faults += problems_of(error.errors(include_url=False), Scenario)
+    if scenario is not None and not faults:
+        broken = broken_rules(scenario, rules)
     else:
-        faulty = {problem.key for problem in problems}
+        faulty = {fault.key for fault in faults}
         broken = broken_rules(sound_part(Scenario, filled, faulty), (*RULES, *rules))
-        problems += [problem for problem in broken if problem.key not in faulty]
-    if scenario is None or problems:
-        raise InputError(problems)
-    return scenario
+        broken = [problem for problem in broken if problem.key not in faulty]
+    return Checked(None if faults or broken else scenario, faults, broken)
+
+
+def validate_scenario(data: Mapping[str, Any]) -> Scenario:
+    """Build a `Scenario` from plain data.
+
+    Parameters
+    ----------
+    data : mapping
+        Tables as TOML or JSON gives them.
+
+    Raises
+    ------
+    InputError
+        With every problem of the data.
+    """
+    checked = check_scenario(data)
+    if checked.scenario is None:
+        raise InputError([*checked.faults, *checked.broken])
+    return checked.scenario

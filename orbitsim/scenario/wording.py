@@ -69,7 +69,7 @@ def range_in_words(limits: Mapping[str, float]) -> str:
 
 
 def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"
+    return str(value) if isinstance(value, int) else f"{value:.9g}"
 
 
 def expectation(annotation: Any, metadata: Iterable[Any] = ()) -> str:
@@ -115,7 +115,6 @@ def _list_in_words(args: tuple[Any, ...], metadata: list[Any]) -> str:
 
 def _text_in_words(metadata: list[Any]) -> str:
     longest = next((item.max_length for item in metadata if hasattr(item, "max_length")), None)
-    limit = "" if longest is None else f" of at most {longest} characters"
     if any(getattr(item, "pattern", None) for item in metadata):
-        return f"a name of letters, digits, '_', '.' and '-' that starts with a letter or digit{limit and ',' + limit}"
-    return f"text in quotes{limit and ',' + limit}"
+        return f"a name of at most {longest} letters, digits, '_', '.' and '-', the first a letter or digit"
+    return "text in quotes" if longest is None else f"text of at most {longest} characters"
