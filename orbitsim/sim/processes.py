@@ -19,6 +19,7 @@ Advance = Callable[[MiniBatch, float], Server | None]
 Rebook = Callable[[MiniBatch, float], None]
 Process = Generator[simpy.Event, Any, None]
 
+_NEVER = math.inf
 _QUEUE, _CODEC, _PROPAGATION, _WAIT = Part.QUEUE, Part.CODEC, Part.PROPAGATION, Part.CONTACT_WAIT
 _COMPUTE, _ISL, _DOWNLINK = Part.COMPUTE, Part.ISL, Part.DOWNLINK
 
@@ -73,14 +74,14 @@ def serve(
                 batch.started = True
             else:
                 finish = curve.finish_at(start, step.n_bytes)
-                if step.gated and (finish > batch.deadline_s or finish == math.inf):
+                if (finish > batch.deadline_s or finish == _NEVER) and batch.booking is not None and step.gated:
                     rebook(batch, start)
                     break
                 if step.begins:
                     batch.started = True
                 duration = finish - start
-                if duration == math.inf:
-                    # The crosslink never opens again: the mini-batch and what waits behind it stay where they are.
+                if duration == _NEVER:
+                    # The link never opens again: the mini-batch and what waits behind it stay where they are.
                     yield env.event()
             yield timeout(duration)
             end = start + duration
