@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.constants import SPEED_OF_LIGHT_M_S
+from orbitsim.link import budget
 from orbitsim.link.capacity import CapacityCurve
 from orbitsim.link.modcod import dvb_s2x_table
 from orbitsim.link.models import Attenuation, FixedLink, OpticalLink, RadioLink, windows_after_acquisition
@@ -248,5 +249,4 @@ def _effective_aperture_m(terminal: RadioIsl | RadioDownlink) -> float:
     if terminal.receive_aperture_m is not None:
         return math.sqrt(0.5) * terminal.receive_aperture_m  # efficiency 0.5, the default of ITU-R P.618-13, 2.4.1
     gain_dbi = terminal.receiver_gain_dbi or 0.0
-    wavelength_m = SPEED_OF_LIGHT_M_S / terminal.frequency_hz
-    return wavelength_m / math.pi * math.pow(10.0, gain_dbi / 20.0)
+    return float(budget.effective_aperture_diameter_m(gain_dbi, terminal.frequency_hz))
