@@ -21,7 +21,7 @@ EXAMPLE = (
 def command(
     scenarios: Annotated[
         list[str],
-        typer.Argument(metavar="SCENARIO...", help="TOML files, or names of shipped scenarios; several are compared."),
+        typer.Argument(metavar="SCENARIO", help="TOML files, or names of shipped scenarios; several are compared."),
     ],
     out: Annotated[
         Path | None,
