@@ -271,6 +271,8 @@ def simulate_scheme(
         simulation.env.process(start_tasks(simulation.env, [(start_s, begin(index)) for index, start_s in group]))
         # SimPy stops before the events of the given time; those at the horizon itself still belong to the scenario.
         simulation.env.run(until=math.nextafter(world.horizon_s, math.inf))
+        for task in simulation.tasks:  # a later plan may have found a station that the first one could not use
+            task.undeliverable = task.undeliverable and task.n_delivered == 0
         servers = simulation.network.servers
         steps = [*simulation.steps, *simulation.courier.all_steps()]
         passages = recorder.passages()

@@ -77,7 +77,7 @@ def try_all(contacts: list[Contact], now_s, n_bytes, n_hops, hop_s, stations):
     return best
 
 
-@pytest.mark.parametrize("n_bytes", [2.0**18, 2.0**21, 5 * 2.0**23, 2.0**27])
+@pytest.mark.parametrize("n_bytes", [2.0**18, 2.0**21, 2.0**24, 3 * 2.0**24])
 def test_the_choice_equals_brute_force_with_everything_booked_before(n_bytes):
     n_chosen = n_long = n_none = 0
     for seed in range(150):
@@ -121,7 +121,7 @@ def test_the_choice_equals_brute_force_with_everything_booked_before(n_bytes):
             for part, until_s in booked:
                 part.free_s = until_s
     assert n_chosen > 200
-    assert n_none > 50 or n_bytes < 2**25
+    assert n_none > 50 or n_bytes < 2**24
     assert n_long > 20 or n_bytes < 2**21
 
 
@@ -161,7 +161,7 @@ def one_pair(*windows: tuple[float, float], satellite: int = 0, rate_bps: float 
 
 def test_a_transfer_longer_than_a_contact_goes_on_in_the_next_and_counts_what_is_booked_there():
     book = DeliveryBook(one_pair((0.0, 10.0), (100.0, 110.0), (200.0, 210.0)))  # 1 MB/s
-    short = book.choose(50.0, 4e6, [0], 0.0)  # booked ahead on the second contact
+    short = book.choose(0.0, 4e6, [1], 50.0)  # arrives after the first contact: booked ahead on the second
     assert (short.window, short.finish_s, short.deadline_s) == (1, pytest.approx(104.0), 110.0)
     long = book.choose(2.0, 12e6, [0], 0.0)  # 8 MB now, 4 MB more behind the 4 MB of the other
     assert (long.window, long.finish_s, long.deadline_s) == (0, pytest.approx(108.0), math.inf)
