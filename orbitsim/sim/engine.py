@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 
 import numpy as np
 import simpy
@@ -17,7 +19,7 @@ from orbitsim.sim.jobs import Delivery, GroundStage, MiniBatch, Step, Task
 from orbitsim.sim.laws import check_laws
 from orbitsim.sim.network import Execution, Network, World
 from orbitsim.sim.places import Server
-from orbitsim.sim.processes import start_tasks, watch_windows
+from orbitsim.sim.processes import keep_agenda
 from orbitsim.sim.recorder import Passages, Recorder
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
@@ -266,9 +268,8 @@ def simulate_scheme(
 
             return start
 
-        if not job.route.fixed:
-            simulation.env.process(watch_windows(simulation.env, _edges(world, simulation, begin_s)))
-        simulation.env.process(start_tasks(simulation.env, [(start_s, begin(index)) for index, start_s in group]))
+        starts = [(start_s, begin(index)) for index, start_s in group]
+        simulation.env.process(keep_agenda(simulation.env, _agenda(world, simulation, starts, begin_s)))
         # SimPy stops before the events of the given time; those at the horizon itself still belong to the scenario.
         simulation.env.run(until=math.nextafter(world.horizon_s, math.inf))
         for task in simulation.tasks:  # a later plan may have found a station that the first one could not use
@@ -305,21 +306,19 @@ def simulate_scheme(
     return outcome
 
 
-def _edges(
-    world: World, simulation: _Simulation, begin_s: float
+def _agenda(
+    world: World, simulation: _Simulation, starts: Iterable[tuple[float, Callable[[float], None]]], begin_s: float
 ) -> list[tuple[float, Callable[[float], None]]]:
-    """Edges of the visibility windows in order; at the same time what closes comes before what opens."""
-    edges: list[tuple[float, int, int]] = []
-    for window in world.windows:
-        if window.end_s > begin_s:
-            edges.append((window.end_s, 0, window.satellite))
-            edges.append((max(window.start_s, begin_s), 1, window.satellite))
-
-    def closes(satellite: int) -> Callable[[float], None]:
-        return lambda now_s: simulation.closed(satellite, now_s)
-
-    opens = simulation.window
-    return [(t_s, opens if kind else closes(satellite)) for t_s, kind, satellite in sorted(edges)]
+    """Return what is due when; at the same time contacts close, then contacts open, then tasks start."""
+    closes, opens, begins = range(3)
+    due: list[tuple[float, int, int, Callable[[float], None]]] = []
+    if not simulation.job.route.fixed:
+        for window in world.windows:
+            if window.end_s > begin_s:
+                due.append((window.end_s, closes, window.satellite, partial(simulation.closed, window.satellite)))
+                due.append((max(window.start_s, begin_s), opens, window.satellite, simulation.window))
+    due.extend((start_s, begins, number, begin) for number, (start_s, begin) in enumerate(starts))
+    return [(t_s, react) for t_s, _, _, react in sorted(due, key=itemgetter(0, 1, 2))]
 
 
 def _renumbered(passages: Passages, places: Sequence[int]) -> Passages:

@@ -36,12 +36,17 @@ class Server:
     n_travelling : int
         Mini-batches that left the transmitter and have not arrived.
     idle : simpy.Event or None
-        Wakes the server; None while it is busy.
+        Wakes the server when something joins its empty queue; None while it is busy.
+    taken_back : simpy.Event or None
+        Wakes the server when something leaves its queue while it waits for its link to open.
     busy_s, n_bytes, n_served : float, float, int
         Time in service (closed links not counted), bytes sent, and services so far. [s, B]
     """
 
-    __slots__ = ("busy_s", "idle", "index", "kind", "n_bytes", "n_served", "n_travelling", "name", "queue", "serving")
+    __slots__ = (
+        "busy_s", "idle", "index", "kind", "n_bytes", "n_served", "n_travelling", "name", "queue", "serving",
+        "taken_back",
+    )  # fmt: skip
 
     def __init__(self, index: int, name: str, kind: str) -> None:
         self.index = index
@@ -51,6 +56,7 @@ class Server:
         self.serving: MiniBatch | None = None
         self.n_travelling = 0
         self.idle: simpy.Event | None = None
+        self.taken_back: simpy.Event | None = None
         self.busy_s = 0.0
         self.n_bytes = 0.0
         self.n_served = 0
@@ -69,3 +75,7 @@ class Server:
         kept = [batch for batch in self.queue if id(batch) not in leaving]
         self.queue.clear()
         self.queue.extend(kept)
+        waits = self.taken_back
+        if waits is not None:
+            self.taken_back = None
+            waits.succeed()

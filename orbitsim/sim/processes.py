@@ -1,6 +1,8 @@
-"""SimPy processes: a server that serves its queue, a sensor that starts tasks, a controller that watches the windows.
+"""SimPy processes: a server that serves its queue, and the agenda of contacts and tasks.
 
 Events at the same time are handled in the order of their creation (SimPy's rule), so a run is a function of its input.
+A link that opens is used after the controller has looked at the window: waiting for it ends by a condition, which SimPy
+schedules behind what the agenda has at that moment.
 """
 
 from __future__ import annotations
@@ -62,6 +64,14 @@ def serve(
             server.idle = env.event()
             yield server.idle
         batch = queue.popleft()
+        step = batch.steps[batch.position]
+        if step.has_outages and env.now < step.opens_s(env.now) < batch.deadline_s:
+            # Nothing has begun before the link opens: until then the mini-batch may get another plan or another way.
+            queue.appendleft(batch)
+            server.taken_back = env.event()
+            yield timeout(step.opens_s(env.now) - env.now) | server.taken_back
+            server.taken_back = None
+            continue
         server.serving = batch
         while True:
             step = batch.steps[batch.position]
@@ -138,17 +148,9 @@ def serve(
         server.serving = None
 
 
-def start_tasks(env: simpy.Environment, starts: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
-    """Start tasks at their times: the sensor hands over all mini-batches of a task at once."""
-    for start_s, begin in starts:
-        while env.now < start_s:  # a second time where the sum of the clock and the wait is rounded down
-            yield env.timeout(start_s - env.now)
-        begin(env.now)
-
-
-def watch_windows(env: simpy.Environment, edges: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
-    """Call the window controller at each edge of a visibility window."""
-    for t_s, react in edges:
-        while env.now < t_s:
+def keep_agenda(env: simpy.Environment, agenda: Iterable[tuple[float, Callable[[float], None]]]) -> Process:
+    """Do what is due at each time of an agenda, in its order: contacts close and open, and the sensor starts tasks."""
+    for t_s, react in agenda:
+        while env.now < t_s:  # a second time where the sum of the clock and the wait was rounded down
             yield env.timeout(t_s - env.now)
         react(env.now)

@@ -245,6 +245,37 @@ def test_a_mini_batch_chosen_again_before_it_left_still_crosses_the_crosslinks(e
     assert task.isl_bytes == len(crossed) * 2 * MB
 
 
+@pytest.mark.parametrize(("isl_mb_s", "end_s"), [(0.1, 42.0), (0.05, 44.0)])
+def test_what_waits_behind_a_long_transfer_leaves_when_its_contact_closes(isl_mb_s, end_s):
+    """40 MB hold p-00's link to A from 10 s to 120 s; 2 MB booked on it come late, and go to B after A has set.
+
+    Over the crosslink they take 20 s (they wait in the queue when A sets at 30 s) or 40 s (A has set when they come).
+    """
+    small = [stage(1.0, 1.0), stage(1.0, 2 * MB), stage(0.0, 4.0)]
+    large = [stage(1.0, 40 * MB), stage(0.0, 1.0), stage(0.0, 4.0)]
+    plans = {one_layer_each(small): small, one_layer_each(large): large}
+    world = make_world(
+        2, ["a", "b"], {(0, 1): [(0.0, math.inf, 1e9)], (1, 0): [(0.0, math.inf, isl_mb_s * MB_S)]},
+        {(0, 2): [(10.0, 30.0, MB_S), (100.0, 130.0, MB_S)], (0, 3): [(40.0, 60.0, MB_S)]},
+        horizon_s=1000.0, hop_rate_bps=1e12,
+    )  # fmt: skip
+    job = SchemeJob(
+        route=Route(0, (0, 1), None, fixed=False),
+        ask=lambda t_s: decision(list(plans)[t_s >= 3.0]),
+        stages=lambda plan: tuple(plans[plan]),
+        ground_stages=lambda _plan: {},
+        input_bytes=MB,
+        n_batches=1,
+        task_starts=[(0, 0.0), (1, 3.0)],
+    )
+    first, second = simulate_scheme(world, job).tasks
+    assert second.end_s == pytest.approx(120.0)
+    assert first.end_s == pytest.approx(end_s, abs=1e-6)
+    assert first.isl_bytes == pytest.approx(2 * MB + 1.0)
+    assert math.fsum(first.last.parts) == pytest.approx(first.end_s)
+    assert first.last.parts[Part.CONTACT_WAIT] == pytest.approx(max(0.0, 40.0 - 30.0) if isl_mb_s == 0.1 else 0.0)
+
+
 # -- the way of raw tiles to the first node ----------------------------------------------------------------------------
 
 
