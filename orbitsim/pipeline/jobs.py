@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
 
 from orbitsim.errors import InfeasibleError
 from orbitsim.link.capacity import CapacityCurve
@@ -28,11 +31,24 @@ from orbitsim.types.route import Route
 
 @dataclass(frozen=True)
 class Rates:
-    """What a planner reckons with at some time: rate and delay of every hop of the route. [bit/s, s]"""
+    """What a planner reckons with at some time: rate and delay of every hop of the route. [bit/s, s]
+
+    Rates are rounded to three significant digits and delays to a millisecond (`rounded`), so that a plan is looked for
+    only when something changed that matters: the rounding moves the expected delay by at most 0.05 % and 1 ms a hop.
+    """
 
     input_bps: float
     rate_bps: tuple[float, ...]
     delay_s: tuple[float, ...]
+
+    @classmethod
+    def rounded(cls, input_bps: float, rate_bps: Iterable[float], delay_s: Iterable[float]) -> Rates:
+        """Return rates as planners reckon with them. [bit/s, s]"""
+        return cls(
+            input_bps if math.isinf(input_bps) else float(f"{input_bps:.3g}"),
+            tuple(float(f"{rate:.3g}") for rate in rate_bps),
+            tuple(round(delay, 3) for delay in delay_s),
+        )
 
 
 class JobFactory:
@@ -53,6 +69,7 @@ class JobFactory:
     def __init__(self, scenario: Scenario, work: Work, links: LinkBook, world: World) -> None:
         self.scenario, self.work, self.links, self.world = scenario, work, links, world
         self._problems: dict[Rates, tuple[Problem, NodeTables]] = {}
+        self._windows: dict[int, tuple[float, float] | None] = {}
         self._decisions: dict[tuple[str, Rates], Decision | InfeasibleError] = {}
 
     @cached_property
@@ -112,10 +129,10 @@ class JobFactory:
         if not route.sensor_computes:
             input_bps = _rate_now(link(route.sensor, route.chain[0]).curve, t_s)
         downlink_bps, downlink_delay_s = self._downlink(t_s)
-        return Rates(
-            input_bps=input_bps,
-            rate_bps=(*(_rate_now(curve, t_s) for curve in curves), downlink_bps),
-            delay_s=(*(0.0 if delay is None else delay(t_s) for delay in delays), downlink_delay_s),
+        return Rates.rounded(
+            input_bps,
+            [*(_rate_now(curve, t_s) for curve in curves), downlink_bps],
+            [*(0.0 if delay is None else delay(t_s) for delay in delays), downlink_delay_s],
         )
 
     def _downlink(self, t_s: float) -> tuple[float, float]:
@@ -124,14 +141,27 @@ class JobFactory:
         if self.route.fixed:
             schedule = self.links.link(self.route.chain[-1], self.station)
             return down.rate_bps, 0.0 if schedule.delay_at is None else schedule.delay_at(t_s)
-        for window in self.world.windows:
-            if window.end_s > t_s:
-                bits = float(window.curve.integral_bits(window.start_s, window.end_s))
-                open_s = float(window.curve.open_seconds(window.start_s, window.end_s))
-                if open_s > 0.0:
-                    delay_at = self.links.link(window.satellite, window.station).delay_at
-                    return bits / open_s, 0.0 if delay_at is None else delay_at(0.5 * (window.start_s + window.end_s))
+        later = np.flatnonzero(self._window_ends_s > t_s)
+        for index in later.tolist():
+            known = self._mean_of_window(index)
+            if known is not None:
+                return known
         return down.rate_bps, 0.0
+
+    @cached_property
+    def _window_ends_s(self) -> NDArray[np.float64]:
+        return np.array([window.end_s for window in self.world.windows])
+
+    def _mean_of_window(self, index: int) -> tuple[float, float] | None:
+        """Mean rate of a contact while it is open, and its delay half-way; None when it never carries anything."""
+        if index not in self._windows:
+            window = self.world.windows[index]
+            bits = float(window.curve.integral_bits(window.start_s, window.end_s))
+            open_s = float(window.curve.open_seconds(window.start_s, window.end_s))
+            delay_at = self.links.link(window.satellite, window.station).delay_at
+            delay_s = 0.0 if delay_at is None else delay_at(0.5 * (window.start_s + window.end_s))
+            self._windows[index] = (bits / open_s, delay_s) if open_s > 0.0 else None
+        return self._windows[index]
 
     def problem(self, rates: Rates) -> tuple[Problem, NodeTables]:
         """Return the planning problem of the route under given rates."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import cached_property
 
@@ -24,6 +25,7 @@ from orbitsim.scenario import OpticalDownlink, OpticalIsl, RadioDownlink, RadioI
 
 FloatArray = NDArray[np.float64]
 _DBW_PER_DBM = -30.0
+_KEPT_BYTES = 64_000_000  # of positions at the steps of the clock: those of neighbouring links are asked for together
 
 
 def link_model(
@@ -88,6 +90,7 @@ class LinkBook:
         self.space = space
         self._scenario = space.scenario
         self._links: dict[tuple[int, int], LinkSchedule] = {}
+        self._at_steps_m: OrderedDict[int, FloatArray] = OrderedDict()
         self._downlink_models: dict[int, FixedLink | RadioLink | OpticalLink] = {}
 
     def link(self, source: int, target: int) -> LinkSchedule:
@@ -129,9 +132,17 @@ class LinkBook:
 
     def ranges_m(self, source: int, target: int) -> FloatArray:
         """Return the distance between two nodes at the middle of each step. [m]"""
-        a_m: FloatArray = self.space.positions_m(source, self.step_epochs, self.step_middles_s)
-        b_m = self.space.positions_m(target, self.step_epochs, self.step_middles_s)
-        return np.asarray(geometry.slant_range_m(a_m, b_m), dtype=np.float64)
+        return np.asarray(geometry.slant_range_m(self.at_steps_m(source), self.at_steps_m(target)), dtype=np.float64)
+
+    def at_steps_m(self, node: int) -> FloatArray:
+        """Return the positions of a node at the middle of each step, shape (n_steps, 3); a few are kept. [m]"""
+        kept = self._at_steps_m
+        if node not in kept:
+            kept[node] = self.space.positions_m(node, self.step_epochs, self.step_middles_s)
+            if len(kept) > max(2, _KEPT_BYTES // kept[node].nbytes):
+                kept.popitem(last=False)
+        kept.move_to_end(node)
+        return kept[node]
 
     # -- crosslinks ----------------------------------------------------------------------------------------------
 
@@ -144,9 +155,7 @@ class LinkBook:
         starts, ends = self.space.crosslink_windows(source, target)
         ranges = self.ranges_m(source, target)
         starts, ends = windows_after_acquisition(starts, ends, self.isl_model.acquisition_s, tracked_at_s=0.0)
-        curve = self._curve(
-            starts, ends, lambda t_s: self.isl_model.rate_bps(self._range_at(source, target, t_s), None)
-        )
+        curve = self._curve(starts, ends, self.isl_model, lambda t_s: (self._range_at(source, target, t_s), None))
         delay = PropagationDelay.from_ranges(self.step_starts_s, ranges)
         return LinkSchedule("isl", curve, delay.delay_at)
 
@@ -174,12 +183,10 @@ class LinkBook:
         starts, ends = self.space.contact_windows(satellite, station)
         starts, ends = windows_after_acquisition(starts, ends, model.acquisition_s, tracked_at_s=0.0)
 
-        def rate_bps(t_s: FloatArray) -> FloatArray:
-            position_m = self.space.positions_m(satellite, t_s, t_s)
-            range_m, elevation_rad = self.space.look(station, position_m)
-            return np.asarray(model.rate_bps(range_m, elevation_rad))
+        def look(t_s: FloatArray) -> tuple[FloatArray, FloatArray | None]:
+            return self.space.look(station, self.space.positions_m(satellite, t_s, t_s))
 
-        curve = self._curve(starts, ends, rate_bps)
+        curve = self._curve(starts, ends, model, look)
         if not len(starts):
             return LinkSchedule("downlink", curve, None)
         step_s = self._scenario.clock.step_s
@@ -194,19 +201,29 @@ class LinkBook:
         return LinkSchedule("downlink", curve, delay.delay_at)
 
     def _curve(
-        self, starts_s: FloatArray, ends_s: FloatArray, rate_bps: Callable[[FloatArray], FloatArray]
+        self,
+        starts_s: FloatArray,
+        ends_s: FloatArray,
+        model: FixedLink | RadioLink | OpticalLink,
+        look: Callable[[FloatArray], tuple[FloatArray, FloatArray | None]],
     ) -> CapacityCurve:
         """Return the capacity in windows: constant in fixed mode, else sampled at the middle of each step."""
         clock = self._scenario.clock
         if not len(starts_s):
             return CapacityCurve.from_windows([], [], [])
-        if len(starts_s) == 1 and starts_s[0] <= 0.0 and ends_s[0] >= clock.duration_s:
-            curve = CapacityCurve.from_steps(starts_s, ends_s, clock.step_s, rate_bps)
-            if len(curve.rates_bps) == 1:
-                # Open all the time at one rate: nothing happens at the horizon that a transfer could meet.
-                return CapacityCurve.constant(float(curve.rates_bps[0]))
-            return curve
-        return CapacityCurve.from_steps(starts_s, ends_s, clock.step_s, rate_bps)
+        if isinstance(model, FixedLink):
+            curve = CapacityCurve.from_windows(starts_s, ends_s, model.fixed_rate_bps)
+        else:
+            curve = CapacityCurve.from_steps(starts_s, ends_s, clock.step_s, lambda t_s: model.rate_bps(*look(t_s)))
+        if (
+            len(starts_s) == 1
+            and starts_s[0] <= 0.0
+            and ends_s[0] >= clock.duration_s
+            and (curve.rates_bps > 0.0).all()
+        ):
+            # Open all the time: nothing happens at the horizon that a transfer could meet.
+            return CapacityCurve(np.append(curve.edges_s[:-1], np.inf), curve.rates_bps)
+        return curve
 
     # -- what may be delivered -----------------------------------------------------------------------------------
 

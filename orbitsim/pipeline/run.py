@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 """Told the name of the stage or scheme, what is done, and what there is to do."""
+
+
+_MOST_LINK_ROWS = 1_000_000  # of the table of links: a large constellation uses thousands of them
 
 
 def _silent(_name: str, _done: int, _total: int) -> None:
@@ -114,7 +118,13 @@ def run_scenario(
     if scenario.run.record != "batches":
         tables.pop("batches", None)
     tables["contacts"] = contact_table(space)
-    tables["links"] = link_table(links, sorted(links.used))
+    used = sorted(links.used)
+    every = max(1, math.ceil(len(used) * len(links.step_starts_s) / _MOST_LINK_ROWS))
+    if every > 1:
+        notes.append(
+            f"links.parquet holds every {every}th step of the {len(used)} links used; `orbitsim links` has all"
+        )
+    tables["links"] = link_table(links, used, every=every)
     return RunResult(scenario, {"schemes": summaries, **_assumptions(work)}, tables, notes, _inputs(scenario))
 
 

@@ -37,7 +37,13 @@ def frame(table: str, columns: Mapping[str, Any]) -> pd.DataFrame:
     series: dict[str, Any] = {}
     for column in schema:
         values = columns[column.name]
-        made = values if isinstance(values, pd.Categorical) else pd.Series(values, dtype=_pandas_dtype(column.dtype))
+        if column.dtype != "category":
+            made: Any = pd.Series(values, dtype="str" if column.dtype == "string" else column.dtype)
+        elif isinstance(values, pd.Categorical):
+            made = values
+        else:
+            position = {value: index for index, value in enumerate(dict.fromkeys(values))}
+            made = categories([position[value] for value in values], list(position))
         if not column.nullable and pd.isna(made).any():
             raise ValueError(f"column {table}.{column.name} must not hold nulls")
         series[column.name] = made
@@ -48,8 +54,4 @@ def categories(codes: Any, names: Sequence[str]) -> Any:
     """Return a categorical column: for each row the index of its name."""
     import pandas as pd
 
-    return pd.Categorical.from_codes(np.asarray(codes), categories=pd.Index(list(names), dtype="str"))
-
-
-def _pandas_dtype(dtype: str) -> str:
-    return "category" if dtype == "category" else "str" if dtype == "string" else dtype
+    return pd.Categorical.from_codes(np.asarray(codes, dtype=np.int32), categories=pd.Index(list(names), dtype="str"))
