@@ -141,9 +141,8 @@ class JobFactory:
         if self.route.fixed:
             schedule = self.links.link(self.route.chain[-1], self.station)
             return down.rate_bps, 0.0 if schedule.delay_at is None else schedule.delay_at(t_s)
-        later = np.flatnonzero(self._window_ends_s > t_s)
-        for index in later.tolist():
-            known = self._mean_of_window(index)
+        for index in np.flatnonzero(self._window_ends_s > t_s):
+            known = self._mean_of_window(int(index))
             if known is not None:
                 return known
         return down.rate_bps, 0.0

@@ -121,9 +121,7 @@ def run_scenario(
     used = sorted(links.used)
     every = max(1, math.ceil(len(used) * len(links.step_starts_s) / _MOST_LINK_ROWS))
     if every > 1:
-        notes.append(
-            f"links.parquet holds every {every}th step of the {len(used)} links used; `orbitsim links` has all"
-        )
+        notes.append(f"links.parquet holds one step of {every}, for {len(used)} links; `orbitsim links` has all")
     tables["links"] = link_table(links, used, every=every)
     return RunResult(scenario, {"schemes": summaries, **_assumptions(work)}, tables, notes, _inputs(scenario))
 

@@ -85,8 +85,9 @@ def single_best(problem: Problem) -> PlanResult:
     results = [_result(problem, _all_on(problem, node), "single-best") for node in range(problem.n_nodes)]
     feasible = [result for result in results if result.cost.is_feasible]
     if not feasible:
-        reasons = dict.fromkeys(violation.message for result in results for violation in result.cost.violations)
-        raise InfeasibleError("single-best: no node can take the whole model: " + "; ".join(reasons))
+        nearest = min(results, key=lambda result: max(violation.amount for violation in result.cost.violations))
+        reasons = dict.fromkeys(violation.message for violation in nearest.cost.violations)
+        raise InfeasibleError("no node can take the whole model; the nearest to it: " + "; ".join(reasons))
     return min(feasible, key=lambda result: result.cost.total_s)
 
 

@@ -23,7 +23,7 @@ def folder_name(name: str) -> str:
 
 def print_summaries(summaries: Sequence[Summary]) -> None:
     """Print one table for each run, and with several runs one of their mean delays side by side."""
-    console = Console(width=None if sys.stdout.isatty() else 130, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     for name, schemes in summaries:
         console.print(_run_table(name, schemes))
     if len(summaries) > 1:
@@ -36,7 +36,7 @@ def print_summaries(summaries: Sequence[Summary]) -> None:
 
 def _run_table(name: str, schemes: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(title=escape(name), title_justify="left", caption=_origin_caption(schemes), caption_justify="left")
-    table.add_column("scheme")
+    table.add_column("scheme", no_wrap=True)
     for heading in (
         "tasks", "delivered", "undeliv.", "delay mean", "p95", "max", "service mean", "ISL", "downlink", "energy",
     ):  # fmt: skip
@@ -74,7 +74,7 @@ def _origin_caption(schemes: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _side_by_side(summaries: Sequence[Summary]) -> Table:
     table = Table(title="mean delay / service of delivered tasks (delivered of all)", title_justify="left")
-    table.add_column("scheme")
+    table.add_column("scheme", no_wrap=True)
     for name, _ in summaries:
         table.add_column(escape(name), justify="right")
     for scheme in dict.fromkeys(scheme for _, schemes in summaries for scheme in schemes):
