@@ -14,7 +14,7 @@ from orbitsim.orbit.catalogues import read_omm, read_tle
 from orbitsim.plan.planners import PLANNERS
 from orbitsim.plan.user_planner import planner_named
 from orbitsim.scenario.base import to_utc
-from orbitsim.scenario.checks import Rule, each, satellite_names
+from orbitsim.scenario.checks import MAX_SLOTS, Rule, each, satellite_names
 from orbitsim.scenario.suggestions import suggestion
 from orbitsim.types.profile import Profile
 from orbitsim.workload.cost import layer_times
@@ -32,8 +32,9 @@ def _look_up(key: str, look_up: Callable[[Any], Any], name: Any) -> Iterator[Pro
         look_up(name)
     except InputError as error:
         for problem in error.problems:
-            # A file that the name leads to names itself and its own keys.
-            yield problem if problem.source else Problem(key, problem.message)
+            # A file that the name leads to names itself, and its own keys where it can be read.
+            own_key = problem.key if problem.source else ""
+            yield Problem(own_key or key, problem.message, problem.source)
 
 
 # -- the catalogue ---------------------------------------------------------------------------------------------------
@@ -112,7 +113,7 @@ def _amount_of_work(s: Any) -> Iterator[Problem]:
         return  # reported as an unknown resolution
     n_batches = mini_batches(s.workload.images_per_task * per_image, s.workload.batch_size)
     n_slots = s.clock.duration_s / s.clock.slot_s
-    if n_slots * n_batches > MAX_BATCHES:
+    if n_slots <= MAX_SLOTS and n_slots * n_batches > MAX_BATCHES:
         yield Problem(
             "workload.images_per_task",
             f"expected at most {MAX_BATCHES} mini-batches in all slots, got {n_slots:g} slots of {n_batches}",

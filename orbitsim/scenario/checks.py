@@ -60,10 +60,8 @@ def _slots(s: Any) -> Iterator[Problem]:
     if n_slots > MAX_SLOTS:
         yield Problem("clock.slot_s", f"expected at most {MAX_SLOTS} slots in clock.duration_s, got {n_slots:.6g}")
     elif abs(n_slots - round(n_slots)) > 1e-9 * n_slots or round(n_slots) < 1:
-        yield Problem(
-            "clock.duration_s",
-            f"expected a whole number of slots of {s.clock.slot_s:g} s, got {s.clock.duration_s:g} s: {n_slots:.6g}",
-        )
+        expected = f"expected a whole number of slots of {s.clock.slot_s:g} s"
+        yield Problem("clock.duration_s", f"{expected}, got {s.clock.duration_s:g} s = {n_slots:.6g} slots")
 
 
 def _steps(s: Any) -> Iterator[Problem]:

@@ -24,7 +24,6 @@ class _Place:
     key: tuple[str | int, ...]
     model: type[BaseModel]
     other_kinds: tuple[type[BaseModel], ...]
-    path: tuple[str, ...]
 
 
 def problems_of(errors: Iterable[Any], model: type[BaseModel]) -> list[Problem]:
@@ -42,7 +41,6 @@ def problems_of(errors: Iterable[Any], model: type[BaseModel]) -> list[Problem]:
 def _place(loc: tuple[Any, ...], model: type[BaseModel]) -> _Place:
     """Follow an error's location through the models, past what pydantic adds for the branches of a union."""
     key: list[str | int] = []
-    path: list[str] = []
     others: tuple[type[BaseModel], ...] = ()
     rest = list(loc)
     while rest:
@@ -54,16 +52,14 @@ def _place(loc: tuple[Any, ...], model: type[BaseModel]) -> _Place:
         if not options:
             key += [part for part in rest if isinstance(part, int)]
             break
-        repeated = rest and isinstance(rest[0], int)
-        if repeated:
+        if rest and isinstance(rest[0], int):
             key.append(rest.pop(0))
         inner = options[0]
         if len(options) > 1 and rest:
             inner = models_by_kind(options)[rest.pop(0)]
         if rest:
-            path += [str(name), *(["N"] if repeated else [])]
             model, others = inner, tuple(option for option in options if option is not inner)
-    return _Place(tuple(key), model, others, tuple(path))
+    return _Place(tuple(key), model, others)
 
 
 def _message(error: Any, place: _Place, root: type[BaseModel]) -> str:
@@ -106,12 +102,12 @@ def _unknown_key(name: str, place: _Place, root: type[BaseModel]) -> str:
         if name in other.model_fields:
             kinds = [" or ".join(models_by_kind([model])) for model in (place.model, other)]
             return f"expected a key of kind {kinds[0]}; this one belongs to kind {kinds[1]}"
-    hint = suggestion(name, [*known, *(FILE_KEYS if not place.path else ())])
-    if hint:
-        return f"expected a known key{hint}"
     elsewhere = [path for path in dict.fromkeys(_paths(root, "")) if path.rpartition(".")[2] == name]
     if elsewhere:
-        return f"expected a known key; did you mean {' or '.join(elsewhere[:3])}?"
+        return f"expected a known key; did you mean {' or '.join(map(repr, elsewhere[:3]))}?"
+    hint = suggestion(name, [*known, *(FILE_KEYS if place.model is root else ())])
+    if hint:
+        return f"expected a known key{hint}"
     return f"expected a known key, which are {', '.join(known)}"
 
 

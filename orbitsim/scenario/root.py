@@ -23,7 +23,7 @@ class Scenario(Section):
 
     name: Title
     """Name of the scenario; names the run folder."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
     """Seed of every random stream."""
     clock: Clock
     """When it happens."""
