@@ -44,7 +44,7 @@ def find_scenario(name_or_path: str | Path) -> Path:
         run = path / "scenario.json"
         hint = f"; did you mean {run}?" if found_at(run) == "file" else ""
         raise InputError(Problem("", f"expected a scenario file, found {found}{hint}", str(path)))
-    hint = suggestion(name_or_path, shipped)
+    hint = suggestion(str(name_or_path).removesuffix(".toml"), shipped)
     raise InputError(
         Problem("", f"expected a scenario file or one of {', '.join(shipped)}; there is no such file{hint}", str(path))
     )
@@ -166,7 +166,8 @@ def _extended(path: Path, parent: Any) -> Path:
     if isinstance(parent, str) and parent in shipped:
         return shipped[parent]
     expected = f"expected a file, relative to the folder of this one, or one of {', '.join(shipped)}"
-    raise InputError(Problem("extends", f"{expected}; got {shown(parent)}{suggestion(parent, shipped)}", str(path)))
+    hint = suggestion(str(parent).removesuffix(".toml"), shipped)
+    raise InputError(Problem("extends", f"{expected}; got {shown(parent)}{hint}", str(path)))
 
 
 def _settings(settings: Iterable[str], problems: list[Problem]) -> list[Assignment]:

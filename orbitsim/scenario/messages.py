@@ -97,6 +97,8 @@ def _tuples_in(annotation: Any) -> Iterator[Any]:
 
 
 def _unknown_key(name: str, place: _Place, root: type[BaseModel]) -> str:
+    if name in FILE_KEYS:
+        return "expected this key at the top of a scenario file only"
     known = sorted(place.model.model_fields)
     for other in place.other_kinds:
         if name in other.model_fields:

@@ -187,6 +187,16 @@ class Planner(Section):
     """Delay model under which plans are compared."""
     max_compute_nodes: Annotated[int, Field(ge=1, le=1000)] = 5
     """Satellites that may compute, at most."""
+    route: Literal["first", "choose"] = "first"
+    """The compute chain of a task: the first satellites from the sensor on along its plane, or the chain over the
+    crosslinks with the earliest delivery, chosen when the task starts."""
+    most_simulated_routes: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Candidate chains that are simulated for one choice, at most."""
+    weights_from: Literal["memory", "storage", "isl"] = "memory"
+    """Where a node gets the weights of layers that a change of split gives it: it holds all of them, it loads them from
+    its storage, or over a crosslink (at the rate of `links.isl`)."""
+    storage_rate_bytes_s: Annotated[float, Field(gt=0, le=1e15)] = 1e9
+    """Rate at which weights are loaded from storage."""
 
 
 class Run(Section):

@@ -113,7 +113,10 @@ def test_an_empty_file_lacks_every_required_section(tmp_path: Path) -> None:
         ("targets = {name = 'x'}", "targets.name: expected an index of targets below 1, got 'name'"),
         ("links.isl = 'optical'", "links.isl: expected a table, got 'optical'"),
         ("links.isl.kind = 5", "links.isl.kind: expected one of optical, radio, got 5"),
-        ("run.schemes = 'hybrid'", "run.schemes: expected a list of at least one entry, each one of SCHEMES, got 'hybrid'"),
+        (
+            "run.schemes = 'hybrid'",
+            "run.schemes: expected a list of at least one entry, each one of SCHEMES, got 'hybrid'",
+        ),
         ("overrides = []", "overrides: expected a table of named tables, got []"),
     ],
 )
