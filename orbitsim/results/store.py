@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.json"
 SCENARIO = "scenario.json"
+WRITTEN = (".json", ".parquet")
+"""Suffixes of what runs write; a folder that holds anything else is not replaced."""
 
 
 def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse a folder that exists, unless it is a run folder (or empty) and may be replaced.
+    """Refuse a folder that exists, unless it is empty, or a run folder with nothing else in it that may be replaced.
 
     Raises
     ------
@@ -36,6 +38,10 @@ def check_target(folder: Path, *, force: bool) -> None:
         return
     if not is_run:
         raise InputError(Problem("--out", "expected a new or empty folder; this one holds other files", str(folder)))
+    foreign = sorted(path.name for path in folder.iterdir() if path.suffix not in WRITTEN)
+    if foreign:
+        names = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
+        raise InputError(Problem("--out", f"holds a finished run and other files ({names}): move them away", str(folder)))
     if not force:
         raise InputError(Problem("--out", "holds a finished run; give --force to replace it", str(folder)))
 
@@ -67,6 +73,7 @@ def write_folder(folder: Path, fill: Callable[[Path], None], *, force: bool = Fa
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
         fill(work)
         work.chmod(0o777 & ~_umask())
+        check_target(folder, force=force)  # again: it may have appeared meanwhile
         _replace(work, folder)
     except OSError as error:
         if work is not None:
