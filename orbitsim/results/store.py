@@ -28,7 +28,16 @@ def check_target(folder: Path, *, force: bool) -> None:
     ------
     InputError
         If the folder must not be written.
+    OutputError
+        If it cannot be looked at.
     """
+    try:
+        _check_target(folder, force=force)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be looked at: {error.strerror or error}") from error
+
+
+def _check_target(folder: Path, *, force: bool) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if not folder.is_dir():

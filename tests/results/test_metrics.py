@@ -31,7 +31,9 @@ def tasks(**columns):
 
 
 def summary(table):
-    return metrics.scheme_summary(table, planner_used="p", energy_j=None, origin=metrics.origin_shares([1, 3, 0], "abc"))
+    return metrics.scheme_summary(
+        table, planner_used="p", energy_j=None, origin=metrics.origin_shares([1, 3, 0], "abc")
+    )
 
 
 def test_delays_count_delivered_tasks_only_and_bytes_all_of_them():

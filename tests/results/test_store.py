@@ -78,6 +78,11 @@ def test_a_parent_that_is_a_file_is_one_clear_message(tmp_path):
         store.write_folder(tmp_path / "file" / "run", fill)
 
 
+def test_a_name_that_no_disk_takes_is_one_clear_message(tmp_path):
+    with pytest.raises(OutputError, match=r"x: cannot be looked at: File name too long"):
+        store.write_folder(tmp_path / ("x" * 300), fill)
+
+
 @pytest.mark.skipif(ROOT, reason="root may write everywhere")
 def test_a_folder_without_permission_is_one_clear_message(tmp_path):
     tmp_path.chmod(0o500)
@@ -195,7 +200,10 @@ def test_a_killed_run_leaves_no_folder_that_looks_finished(tmp_path, sent):
     left = listing(tmp_path)
     assert all(name.startswith(".run.") and name.endswith(".partial") for name in left)
     assert (left == []) == (sent == signal.SIGINT)
-    assert listing(store.write_folder(tmp_path / "run", fill)) == ["summary.json", "tasks.parquet"]  # nor is it in the way
+    assert listing(store.write_folder(tmp_path / "run", fill)) == [
+        "summary.json",
+        "tasks.parquet",
+    ]  # nor is it in the way
 
 
 def test_tables_are_the_same_bytes_whenever_they_are_written(tmp_path):

@@ -1,4 +1,4 @@
-"""Delivery over contacts: where results and raw tiles go, what happens when a contact is missed, and that nothing is lost."""
+"""Delivery over contacts: where results and raw tiles go, what a missed contact does, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from sim.slow_twin import walk
 from sim.worlds import (
     assert_sound,
+    changing_job,
     curve_of,
-    decision,
     make_job,
     make_world,
     one_layer_each,
@@ -210,9 +210,7 @@ def test_crosslinks_that_open_later_let_stranded_results_go_at_the_next_window()
     """Nothing leads from p-00 to p-01 before 40 s: the results wait, and leave when the contact at 60 s opens."""
     base = make_world(2, ["ground"], 1e9, {(1, 2): [(60.0, 70.0, MB_S), (80.0, 99.0, MB_S)]}, horizon_s=100.0)
     alone, joined = [0, -1], [0, 1]
-    world = World(
-        **{**vars(base), "n_hops": lambda a, t_s: (joined if t_s >= 40.0 else alone) if a == 0 else [1, 0]}
-    )
+    world = World(**{**vars(base), "n_hops": lambda a, t_s: (joined if t_s >= 40.0 else alone) if a == 0 else [1, 0]})
     (task,) = simulate_scheme(world, results(MB)).tasks
     assert task.end_s == pytest.approx(61.008, abs=1e-9)
     assert task.last.parts[Part.CONTACT_WAIT] == pytest.approx(58.0)
@@ -222,7 +220,7 @@ def test_crosslinks_that_open_later_let_stranded_results_go_at_the_next_window()
 @pytest.mark.parametrize("own_contacts", [[], [(5.0, 13.0, MB_S), (400.0, 460.0, MB_S)]])
 @pytest.mark.parametrize("execution", ["overlapped", "sequential", "serial"])
 def test_a_mini_batch_chosen_again_before_it_left_still_crosses_the_crosslinks(execution, own_contacts):
-    """Raw tiles booked with p-01 wait on p-00 for the slow crosslink when the contact closes: they are still on p-00."""
+    """Raw tiles booked with p-01 wait on p-00 for the slow crosslink when the contact closes: they are there still."""
     slow = [(0.0, math.inf, 0.1 * MB_S)]
     world = make_world(
         2, ["ground"], {(0, 1): slow, (1, 0): slow},
@@ -239,7 +237,9 @@ def test_a_mini_batch_chosen_again_before_it_left_still_crosses_the_crosslinks(e
     if execution == "serial" and own_contacts:
         return  # one server for everything: the records do not tell who sent
     places = [run.place_names[place] for place in passages.place[down]]
-    from_neighbour = [b for b, p in zip(passages.batch[down].tolist(), places, strict=True) if "p-01" in p or p == "route"]
+    from_neighbour = [
+        b for b, p in zip(passages.batch[down].tolist(), places, strict=True) if "p-01" in p or p == "route"
+    ]
     assert sorted(crossed) == sorted(from_neighbour)
     assert len(crossed) == 5 or own_contacts
     assert task.isl_bytes == len(crossed) * 2 * MB
@@ -259,15 +259,8 @@ def test_what_waits_behind_a_long_transfer_leaves_when_its_contact_closes(isl_mb
         {(0, 2): [(10.0, 30.0, MB_S), (100.0, 130.0, MB_S)], (0, 3): [(40.0, 60.0, MB_S)]},
         horizon_s=1000.0, hop_rate_bps=1e12,
     )  # fmt: skip
-    job = SchemeJob(
-        route=Route(0, (0, 1), None, fixed=False),
-        ask=lambda t_s: decision(list(plans)[t_s >= 3.0]),
-        stages=lambda plan: tuple(plans[plan]),
-        ground_stages=lambda _plan: {},
-        input_bytes=MB,
-        n_batches=1,
-        task_starts=[(0, 0.0), (1, 3.0)],
-    )
+    route = Route(0, (0, 1), None, fixed=False)
+    job = changing_job(route, plans, lambda t_s: list(plans)[t_s >= 3.0], (0.0, 3.0), n_batches=1)
     first, second = simulate_scheme(world, job).tasks
     assert second.end_s == pytest.approx(120.0)
     assert first.end_s == pytest.approx(end_s, abs=1e-6)
@@ -357,16 +350,10 @@ class RandomWorld:
         return list(self.stages)[int(t_s / self.switch_s) % len(self.stages)]
 
     def job(self) -> SchemeJob:
-        return SchemeJob(
-            route=self.route,
-            ask=lambda t_s: decision(self.plan_at(t_s)),
-            stages=lambda plan: tuple(self.stages[plan]),
-            ground_stages=lambda plan: self.ground if plan.layers[-1][0] < plan.layers[-1][1] else {},
-            input_bytes=1.5e6,
-            n_batches=self.n_batches,
-            task_starts=list(enumerate(self.starts)),
-            execution=self.execution,
-        )
+        return changing_job(
+            self.route, self.stages, self.plan_at, self.starts, n_batches=self.n_batches, input_bytes=1.5e6,
+            ground=self.ground, execution=self.execution,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("execution", ["overlapped", "sequential", "serial"])

@@ -84,9 +84,7 @@ def test_the_choice_equals_brute_force_with_everything_booked_before(n_bytes):
         rng = np.random.default_rng([7, seed, int(n_bytes)])
         contacts = random_contacts(rng)
         curves = {
-            (s, g): curve_of(
-                sorted(x for c in contacts if (c.satellite, c.station) == (s, g) for x in c.segments)
-            )
+            (s, g): curve_of(sorted(x for c in contacts if (c.satellite, c.station) == (s, g) for x in c.segments))
             for s in range(N_SATELLITES)
             for g in STATIONS
         }
@@ -115,7 +113,10 @@ def test_the_choice_equals_brute_force_with_everything_booked_before(n_bytes):
             assert booking.satellite == satellite
             n_chosen += 1
             n_long += len(booked) > 1
-            assert booking.deadline_s == (contact.end_s if len(booked) == 1 else math.inf) or booking.station != contact.station
+            assert (
+                booking.deadline_s == (contact.end_s if len(booked) == 1 else math.inf)
+                or booking.station != contact.station
+            )
             if booking.station != contact.station:  # a tie between stations of one satellite: either will do
                 break
             for part, until_s in booked:
@@ -146,7 +147,9 @@ def test_a_booking_that_is_given_back_leaves_the_book_as_it_was():
         before = book.choose(0.0, size, [0, 1, 2, 1], 0.1)
         if before is None:
             continue
-        assert before.finish_s == pytest.approx(sum(s for _, s in before.taken[-1:]) + before.finish_s - before.taken[-1][1])
+        assert before.finish_s == pytest.approx(
+            sum(s for _, s in before.taken[-1:]) + before.finish_s - before.taken[-1][1]
+        )
         book.cancel(before)
         again = book.choose(0.0, size, [0, 1, 2, 1], 0.1)
         assert again is not None

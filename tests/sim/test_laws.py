@@ -33,7 +33,10 @@ def sound(monkeypatch):
     monkeypatch.setattr(engine, "check_laws", spy)
     world = make_world(2, ["ground"], 8e6, {(1, 2): [(10.0, 90.0, 8e6)]}, horizon_s=100.0, crosslink_delay_s=0.01)
     job = make_job(
-        Route(0, (0, 1), None, fixed=False), [stage(1.0, 1e6), stage(2.0, 1e5), stage(0.0, 4.0)], (0.0, 5.0), n_batches=3
+        Route(0, (0, 1), None, fixed=False),
+        [stage(1.0, 1e6), stage(2.0, 1e5), stage(0.0, 4.0)],
+        (0.0, 5.0),
+        n_batches=3,
     )
     simulate_scheme(world, job)
     (args, kwargs) = caught[0]

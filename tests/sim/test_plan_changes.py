@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from sim.worlds import decision, make_world, one_layer_each, stage, times_of
+from sim.worlds import changing_job, make_world, one_layer_each, stage, times_of
 
 from orbitsim.errors import InfeasibleError
-from orbitsim.sim.engine import SchemeJob, simulate_scheme
+from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.jobs import GroundStage
 from orbitsim.types.route import Route
 
@@ -17,9 +17,11 @@ GROUND = 3
 
 
 def world_with_windows(opens, *, rate_bps=1e9, horizon_s=1000.0):
-    """Three satellites; p-02 has a contact of 5 s at each of the given times, and one at the end that takes the rest."""
+    """Three satellites; p-02 has a contact of 5 s at each of the given times, and a last one for the rest."""
     contacts = [(t, t + 5.0, rate_bps) for t in opens]
-    return make_world(3, ["ground"], rate_bps, {(2, GROUND): [*contacts, (900.0, 990.0, rate_bps)]}, horizon_s=horizon_s)
+    return make_world(
+        3, ["ground"], rate_bps, {(2, GROUND): [*contacts, (900.0, 990.0, rate_bps)]}, horizon_s=horizon_s
+    )
 
 
 def alternating(stage_lists, switch_s):
@@ -33,15 +35,8 @@ def alternating(stage_lists, switch_s):
 
 
 def job_of(route, stage_lists, at, plans, starts, n_batches, ground=None):
-    return SchemeJob(
-        route=route,
-        ask=lambda t_s: decision(at(t_s)),
-        stages=lambda plan: tuple(stage_lists[plans.index(plan)]),
-        ground_stages=lambda plan: (ground or {}) if plan.layers[-1][0] < plan.layers[-1][1] else {},
-        input_bytes=1e6,
-        n_batches=n_batches,
-        task_starts=list(enumerate(starts)),
-    )
+    by_plan = dict(zip(plans, stage_lists, strict=True))
+    return changing_job(route, by_plan, at, starts, n_batches=n_batches, ground=ground)
 
 
 def test_a_plan_holds_from_the_first_service_of_a_mini_batch_to_its_last():
@@ -76,7 +71,12 @@ def test_order_of_mini_batches_survives_a_change():
     b = [stage(2.0, 1e3), stage(0.0, 1e3), stage(0.0, 1e3), stage(0.0, 4.0)]
     plans, at = alternating([a, [stage(1.0, 1e3), stage(1.0, 1e3), *b[2:]]], [10.0])
     job = job_of(
-        Route(0, (0, 1, 2), None, fixed=False), [a, [stage(1.0, 1e3), stage(1.0, 1e3), *b[2:]]], at, plans, (0.0, 5.0), 6
+        Route(0, (0, 1, 2), None, fixed=False),
+        [a, [stage(1.0, 1e3), stage(1.0, 1e3), *b[2:]]],
+        at,
+        plans,
+        (0.0, 5.0),
+        6,
     )
     run = simulate_scheme(world_with_windows([10.0]), job)
     begun = sorted((times[0][1], key) for key, times in times_of(run).items())
@@ -84,7 +84,7 @@ def test_order_of_mini_batches_survives_a_change():
 
 
 def test_raw_tiles_that_wait_for_node_0_take_the_new_plan_without_crossing_again():
-    """The sensor is p-00, node 0 is p-01. Tiles cross in 0.008 s and wait: at 10 s those that p-01 has not begun change."""
+    """The sensor is p-00, node 0 is p-01. Tiles cross in 0.008 s and wait: at 10 s those not begun change."""
     a = [stage(4.0, 1e3), stage(0.0, 1e3), stage(0.0, 4.0)]
     b = [stage(1.0, 1e3), stage(1.0, 1e3), stage(0.0, 4.0)]
     plans, at = alternating([a, b], [10.0])
@@ -133,14 +133,12 @@ def test_raw_tiles_booked_for_a_contact_give_it_back_when_the_plan_moves_the_wor
 def test_a_planner_without_a_plan_stops_the_scheme_with_its_reason():
     a = [stage(1.0, 1e3), stage(0.0, 4.0)]
 
-    def ask(t_s):
+    def plan_at(t_s):
         if t_s >= 10.0:
             raise InfeasibleError("no satellite has the memory")
-        return decision(one_layer_each(a))
+        return one_layer_each(a)
 
-    job = SchemeJob(
-        Route(0, (0,), None, fixed=False), ask, lambda _plan: tuple(a), lambda _plan: {}, 1e6, 1, [(0, 0.0), (1, 10.0)]
-    )
+    job = changing_job(Route(0, (0,), None, fixed=False), {one_layer_each(a): a}, plan_at, (0.0, 10.0), n_batches=1)
     with pytest.raises(InfeasibleError, match="no satellite has the memory"):
         simulate_scheme(make_world(1, ["ground"], {}, {}, horizon_s=100.0), job)
 

@@ -1,8 +1,9 @@
-"""Several tasks in flight on one network: first in, first out, one at a time, backlog over slots, or each task alone."""
+"""Several tasks in flight on one network: first in, first out, one at a time, backlog over slots, or each alone."""
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -157,7 +158,7 @@ def test_independent_tasks_are_each_alone_on_an_empty_network(execution):
 def test_backlog_carries_over_slots_and_grows_when_the_load_is_above_one():
     """One processor, 3 s a mini-batch, 4 of them every 10 s: task i ends at 12 (i + 1), so its delay is 12 + 2 i."""
     case = Case(0, "overlapped")
-    case.segments = dict.fromkeys(case.segments, [(0.0, math.inf, 1e15)])
+    case.segments = {pair: [(0.0, math.inf, 1e15)] for pair in case.segments}
     case.delay_s = {"isl": 0.0, "down": 0.0}
     case.stages = [stage(3.0, 1.0), stage(0.0, 1.0), stage(0.0, 1.0), stage(0.0, 1.0)]
     case.n_batches, case.starts = 4, [10.0 * i for i in range(6)]
@@ -179,7 +180,7 @@ def test_a_server_serves_in_order_of_arrival_and_one_at_a_time():
             services.sort()
             keys = [(task, batch) for _, _, task, batch in services]
             assert keys == sorted(keys), f"{place}: a later mini-batch overtook an earlier one"
-            assert all(a[1] <= b[0] + 1e-9 for a, b in zip(services, services[1:], strict=False)), place
+            assert all(a[1] <= b[0] + 1e-9 for a, b in pairwise(services)), place
 
 
 @pytest.mark.parametrize("execution", ["overlapped", "sequential", "serial"])
@@ -234,7 +235,7 @@ def test_places_count_bytes_services_and_busy_time():
 
 def test_a_link_of_a_fixed_route_that_closes_for_ever_keeps_what_waits_for_it():
     case = Case(3, "overlapped")
-    case.segments = dict.fromkeys(case.segments, [(0.0, math.inf, 1e9)])
+    case.segments = {pair: [(0.0, math.inf, 1e9)] for pair in case.segments}
     case.delay_s = {"isl": 0.0, "down": 0.0}
     case.stages = [stage(1.0, 1e6), stage(0.0, 1e6), stage(0.0, 1e6), stage(0.0, 1.0)]
     case.n_batches, case.starts = 6, [0.0]

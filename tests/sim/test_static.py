@@ -67,7 +67,9 @@ def test_makespan_equals_the_closed_form_on_generated_pipelines(model):
         _, problem, plan = draw(seed)
         compute_s, hop_bytes = by_hand(problem, plan)
         n_idle = problem.n_nodes - problem.n_hops
-        transfer_s = [8.0 * size / rate for size, rate in zip(hop_bytes, problem.rate_bps, strict=False)] + [0.0] * n_idle
+        transfer_s = [8.0 * size / rate for size, rate in zip(hop_bytes, problem.rate_bps, strict=False)] + [
+            0.0
+        ] * n_idle
         travel_s = [*problem.delay_s.tolist(), *[0.0] * n_idle]
         input_s = 8.0 * problem.input_bytes / problem.input_rate_bps
         closed = getattr(delay, model)(input_s, compute_s, transfer_s, travel_s, problem.n_batches)
@@ -86,7 +88,10 @@ def test_the_problem_s_delay_model_chooses_the_execution():
     for seed in range(40):
         _, problem, plan = draw(seed)
         execution = {"exact": "overlapped", "paper": "overlapped"}.get(problem.delay_model, problem.delay_model)
-        assert simulate_static(problem, plan).delivered_s == simulate_static(problem, plan, execution=execution).delivered_s
+        assert (
+            simulate_static(problem, plan).delivered_s
+            == simulate_static(problem, plan, execution=execution).delivered_s
+        )
 
 
 @pytest.mark.parametrize("mode", ["overlapped", "sequential", "serial"])

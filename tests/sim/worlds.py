@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from sim.slow_twin import Segments
@@ -70,7 +70,9 @@ def make_world(
     windows = []
     for (a, b), segments in downlinks.items():
         opened = curve_of(segments).windows() if segments else ((), ())
-        windows += [ContactWindow(a, b, float(s), float(min(e, horizon_s)), curve) for s, e in zip(*opened, strict=True)]
+        windows += [
+            ContactWindow(a, b, float(s), float(min(e, horizon_s)), curve) for s, e in zip(*opened, strict=True)
+        ]
     n = n_satellites
     hops = {a: [ring_hops(n, a, b) if connected or a == b else -1 for b in range(n)] for a in range(n)}
     return World(
@@ -115,12 +117,31 @@ def make_job(
     ground: Mapping[int, GroundStage] | None = None,
     execution: str = "overlapped",
 ) -> SchemeJob:
+    """Make a job that keeps to one plan, with a layer on every stage that computes."""
     plan = one_layer_each(stages)
+    return changing_job(
+        route, {plan: stages}, lambda _t_s: plan, task_starts, n_batches=n_batches, input_bytes=input_bytes,
+        ground=ground, execution=execution,
+    )  # fmt: skip
+
+
+def changing_job(
+    route: Route,
+    stages: Mapping[Plan, Sequence[Stage]],
+    plan_at: Callable[[float], Plan],
+    task_starts: Sequence[float],
+    *,
+    n_batches: int,
+    input_bytes: float = 1e6,
+    ground: Mapping[int, GroundStage] | None = None,
+    execution: str = "overlapped",
+) -> SchemeJob:
+    """Make a job whose planner answers by the time at which it is asked."""
     return SchemeJob(
         route=route,
-        ask=lambda _t_s: decision(plan),
-        stages=lambda _plan: tuple(stages),
-        ground_stages=lambda _plan: ground or {},
+        ask=lambda t_s: decision(plan_at(t_s)),
+        stages=lambda plan: tuple(stages[plan]),
+        ground_stages=lambda plan: (ground or {}) if plan.layers[-1][0] < plan.layers[-1][1] else {},
         input_bytes=input_bytes,
         n_batches=n_batches,
         task_starts=list(enumerate(task_starts)),
