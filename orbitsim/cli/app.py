@@ -7,6 +7,7 @@ import sys
 from typing import Annotated, Any
 
 import typer
+
 from orbitsim import __version__
 from orbitsim.cli import check, contacts, links, plan, run, schema
 from orbitsim.cli.terminal import warn

@@ -151,6 +151,13 @@ class LinkBook:
         """Model of the crosslinks."""
         return link_model(self._scenario.links.isl)
 
+    def typical_isl(self) -> tuple[float, float]:
+        """Return rate and delay of a typical crosslink: the first one, at its mean range. [bit/s, s]"""
+        edges = self.space.topology.edges
+        range_m = float(self.ranges_m(int(edges[0][0]), int(edges[0][1])).mean()) if len(edges) else 1.0
+        rate_bps = float(np.asarray(self.isl_model.rate_bps(np.array([range_m]), None))[0])
+        return max(rate_bps, 1.0), range_m / SPEED_OF_LIGHT_M_S
+
     def _crosslink(self, source: int, target: int) -> LinkSchedule:
         starts, ends = self.space.crosslink_windows(source, target)
         ranges = self.ranges_m(source, target)

@@ -20,9 +20,9 @@ from orbitsim.pipeline.links import LinkBook
 from orbitsim.pipeline.run import build_world, task_starts
 from orbitsim.pipeline.space import Space
 from orbitsim.pipeline.work import Work, build_work
-from orbitsim.plan.stages import stages_of
 from orbitsim.results.wording import size
 from orbitsim.scenario import Scenario
+from orbitsim.sim.controller import Question
 
 FloatArray = NDArray[np.float64]
 
@@ -192,16 +192,15 @@ def _load(factory: JobFactory, space: Space) -> list[Line]:
     lines: list[Line] = []
     for scheme in scenario.run.schemes:
         try:
-            decision = factory.decide(scheme, t_s)
-            problem, tables = factory.problem(factory.rates(t_s))
+            decision = factory.desk.answer(scheme, Question(t_s), factory.deliver)
         except InfeasibleError as error:
             lines.append(Line(scheme, f"infeasible: {error}", attention=True))
             continue
-        stages = stages_of(problem, decision.plan, tables.energy_j, tables.origin)
+        stages = factory.desk.stages(decision.route, decision.plan)
         shares = _loads([stage.seconds for stage in stages], factory.work.n_batches, scenario.clock.slot_s)
         busy = [
             f"{name} {share:.2f}"
-            for name, share, stage in zip(factory.node_names, shares, stages, strict=True)
+            for name, share, stage in zip(factory.desk.node_names(decision.route), shares, stages, strict=True)
             if stage.computes
         ]
         lines.append(Line(scheme, f"{', '.join(busy)} ({decision.planner_used})", max(shares) > 1.0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from orbitsim.plan.stages import ORIGINS
 from orbitsim.results.frames import categories, frame
 from orbitsim.sim.engine import SchemeRun
 from orbitsim.sim.jobs import PART_COLUMNS, Part, Task
+from orbitsim.types.route import Route
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,20 +76,23 @@ def batch_table(scheme: str, run: SchemeRun) -> pd.DataFrame:
     )
 
 
-def plan_table(scheme: str, run: SchemeRun, node_names: Sequence[str]) -> pd.DataFrame:
+def plan_table(scheme: str, run: SchemeRun, node_names: Callable[[Route], Sequence[str]]) -> pd.DataFrame:
     """Return the rows of `plans` of one scheme: a row for each node where the plan changed, one where it did not."""
     rows: list[tuple[Any, ...]] = []
     for record in run.plans:
         decision = record.decision
         nodes = range(decision.plan.n_nodes) if record.changed else range(1)
+        names = node_names(decision.route)
         rows.extend(
             (
                 record.t_s,
                 record.reason,
                 -1 if record.task is None else record.task,
                 record.changed,
+                decision.kept,
+                decision.switch_s,
                 decision.planner_used,
-                node_names[node],
+                names[node],
                 node,
                 *decision.plan.layers[node],
                 math.nan if decision.plan.ratio[node] is None else decision.plan.ratio[node],
@@ -98,13 +102,11 @@ def plan_table(scheme: str, run: SchemeRun, node_names: Sequence[str]) -> pd.Dat
             )
             for node in nodes
         )
-    names = (
-        "t_s", "reason", "task", "changed", "planner_used", "node", "position", "layer_start", "layer_stop", "ratio",
-        "expected_s", "lower_bound_s", "downlink_bps",
+    columns_of_row = (
+        "t_s", "reason", "task", "changed", "kept", "switch_s", "planner_used", "node", "position", "layer_start",
+        "layer_stop", "ratio", "expected_s", "lower_bound_s", "downlink_bps",
     )  # fmt: skip
-    columns: dict[str, Any] = dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True))
-    if not rows:
-        columns = {name: [] for name in names}
+    columns: dict[str, Any] = {name: [row[index] for row in rows] for index, name in enumerate(columns_of_row)}
     return frame("plans", {"scheme": _repeated(scheme, len(rows)), **columns})
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orbitsim.constants import SPEED_OF_LIGHT_M_S
 from orbitsim.errors import InfeasibleError
 from orbitsim.pipeline import records
 from orbitsim.pipeline.contact_table import contact_table
@@ -142,9 +141,7 @@ def build_world(links: LinkBook) -> World:
     """Return what all schemes meet alike."""
     space, scenario = links.space, links.space.scenario
     isl, down = scenario.links.isl, scenario.links.downlink
-    edges = space.topology.edges
-    hop_range_m = float(links.ranges_m(int(edges[0][0]), int(edges[0][1])).mean()) if len(edges) else 1.0
-    hop_rate_bps = float(links.isl_model.rate_bps([hop_range_m], None)[0])
+    hop_rate_bps, hop_propagation_s = links.typical_isl()
     return World(
         names=space.names,
         n_satellites=space.n_satellites,
@@ -153,8 +150,9 @@ def build_world(links: LinkBook) -> World:
         windows=() if down.availability == "always" else links.contact_windows(),
         n_hops=space.n_hops,
         path=space.path,
-        hop_rate_bps=max(hop_rate_bps, 1.0),
-        hop_propagation_s=hop_range_m / SPEED_OF_LIGHT_M_S,
+        hop_rate_bps=hop_rate_bps,
+        hop_propagation_s=hop_propagation_s,
+        changes_s=tuple(space.topology.changes_s.tolist()),
         half_duplex=isl.duplex == "half",
     )
 
@@ -166,7 +164,7 @@ def _add_scheme(
     tasks = records.task_table(scheme, run)
     frames["tasks"].append(tasks)
     frames["batches"].append(records.batch_table(scheme, run))
-    frames["plans"].append(records.plan_table(scheme, run, factory.node_names))
+    frames["plans"].append(records.plan_table(scheme, run, factory.desk.node_names))
     span_s = scenario.clock.duration_s
     names = factory.world.names
     open_s = {

@@ -107,6 +107,11 @@ class Space:
         ]
         return [int(after) for after in np.concatenate(parts)]
 
+    def neighbours(self, satellite: int) -> Sequence[int]:
+        """Return the satellites that a satellite has a crosslink to, in order."""
+        edges = self.topology.edges
+        return sorted([*edges[edges[:, 0] == satellite, 1].tolist(), *edges[edges[:, 1] == satellite, 0].tolist()])
+
     # -- where things are ----------------------------------------------------------------------------------------
 
     def positions_m(self, node: int, epochs: Any, t_s: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from orbitsim.plan.evaluate import evaluate
 from orbitsim.plan.problem import Problem
+from orbitsim.plan.switching import Weights
 from orbitsim.types.plan import Plan
 
 ORIGINS = ("measured", "modelled", "published")
@@ -33,6 +35,8 @@ class Stage:
         What leaves the node: raw tiles, an activation as its codec leaves it, or results. [B]
     computes : bool
         Whether the node takes at least one layer.
+    weights : Weights or None
+        Weights that it has to hold; None where nodes hold those of all layers.
     """
 
     seconds: float
@@ -41,6 +45,7 @@ class Stage:
     origin_s: tuple[float, float, float]
     n_bytes: float
     computes: bool
+    weights: Weights | None = None
 
 
 def stages_of(
@@ -48,6 +53,7 @@ def stages_of(
     plan: Plan,
     layer_energy_j: NDArray[np.float64] | None = None,
     layer_origin: NDArray[np.int8] | None = None,
+    load_s: Sequence[float] | None = None,
 ) -> tuple[Stage, ...]:
     """Lay out a plan as one stage for each node.
 
@@ -61,12 +67,15 @@ def stages_of(
         Energy of each layer on each node for one mini-batch, nan where not known. [J]
     layer_origin : (n_nodes, n_layers) array of int or None
         Index into `ORIGINS` of each layer's time; None counts all as modelled.
+    load_s : sequence of float or None
+        Time to load the weights of each layer after a change of split; None where nodes hold all weights. [s]
 
     Returns
     -------
     tuple of Stage
     """
     cost = evaluate(problem, plan)
+    cumulative_s = None if load_s is None else [0.0, *np.cumsum(load_s).tolist()]
     result_bytes = float(problem.activation_bytes[-1])
     sent = [*cost.hop_bytes, result_bytes][: plan.n_nodes]
     stages: list[Stage] = []
@@ -87,6 +96,7 @@ def stages_of(
                 origin_s=(by_origin[0], by_origin[1], by_origin[2]),
                 n_bytes=sent[node],
                 computes=stop > start,
+                weights=None if cumulative_s is None or start == stop else Weights(start, stop, cumulative_s),
             )
         )
     return tuple(stages)

@@ -1,14 +1,34 @@
-"""The window controller: asks for a plan when tasks start, and again at each visibility window."""
+"""The window controller: asks for a plan when tasks start, at each visibility window, and when crosslinks change."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from orbitsim.types.plan import Plan
+from orbitsim.types.route import Route
 
-Ask = Callable[[float], "Decision"]
-"""Planner as the controller sees it: time in seconds since the epoch -> decision; raises `InfeasibleError`."""
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the controller asks.
+
+    Attributes
+    ----------
+    t_s : float
+        When, since the epoch. [s]
+    route : Route or None
+        The route of tasks that have started, whose chain is fixed; None for a task that starts, whose chain is open.
+    in_force : mapping of Route to Decision
+        The decision in force on every route so far.
+    n_waiting : int
+        Mini-batches on that route that no server has begun, and to which a new plan would apply.
+    """
+
+    t_s: float
+    route: Route | None = None
+    in_force: Mapping[Route, Decision] = field(default_factory=dict)
+    n_waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +37,8 @@ class Decision:
 
     Attributes
     ----------
+    route : Route
+        The route that it is for.
     plan : Plan
         Over the satellites of the chain and, last, the station (with an empty interval where it takes nothing).
     planner_used : str
@@ -27,18 +49,29 @@ class Decision:
         What the planner proved that no plan can beat; 0 when it proves nothing. [s]
     downlink_bps : float
         Downlink rate that the planner reckoned with. [bit/s]
+    switch_s : float
+        Time that loading weights takes on the way from the plan before to this one. [s]
+    kept : bool
+        Whether a better plan was found, and not worth the switch.
     """
 
+    route: Route
     plan: Plan
     planner_used: str
     total_s: float
     lower_bound_s: float
     downlink_bps: float
+    switch_s: float = 0.0
+    kept: bool = False
+
+
+Ask = Callable[[Question], Decision]
+"""Planner as the controller sees it; raises `InfeasibleError` when there is no plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRecord:
-    """A row of the record of plans: when, why, what, and whether it differs from the plan before."""
+    """A row of the record of plans: when, why, what, and whether it differs from the plan before on that route."""
 
     t_s: float
     task: int | None
@@ -48,24 +81,35 @@ class PlanRecord:
 
 
 class PlanLog:
-    """Remembers the plan in force and every answer of the planner."""
+    """Remembers the plan in force on every route, and every answer of the planner."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self.current: Decision | None = None
+        self._in_force: dict[Route, Decision] = {}
+        self._answered: dict[Route, Plan] = {}
         self.records: list[PlanRecord] = []
 
-    def consult(self, t_s: float, reason: str, task: int | None = None) -> bool:
-        """Ask the planner, note the answer, and return whether the plan changed."""
-        decision = self._ask(t_s)
-        changed = self.current is None or decision.plan != self.current.plan
-        self.records.append(PlanRecord(t_s, task, reason, changed, decision))
-        self.current = decision
-        return changed
-
     @property
-    def plan(self) -> Plan:
-        """The plan in force; a planner must have been consulted."""
-        if self.current is None:
-            raise LookupError("no planner was consulted yet")
-        return self.current.plan
+    def routes(self) -> tuple[Route, ...]:
+        """Routes that have a plan, in the order of their first one."""
+        return tuple(self._in_force)
+
+    def new_network(self) -> None:
+        """Forget which plans are in force, because the next task meets a network of its own."""
+        self._in_force.clear()
+
+    def plan(self, route: Route) -> Plan:
+        """Return the plan in force on a route that a planner was asked for."""
+        return self._in_force[route].plan
+
+    def consult(
+        self, t_s: float, reason: str, *, task: int | None = None, route: Route | None = None, n_waiting: int = 0
+    ) -> PlanRecord:
+        """Ask the planner, note the answer, and return it."""
+        decision = self._ask(Question(t_s, route, self._in_force, n_waiting))
+        changed = self._answered.get(decision.route) != decision.plan
+        self._answered[decision.route] = decision.plan
+        record = PlanRecord(t_s, task, reason, changed, decision)
+        self.records.append(record)
+        self._in_force[decision.route] = decision
+        return record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -12,6 +12,7 @@ from orbitsim.plan.delivery import Booking, DeliveryBook, hop_seconds
 from orbitsim.sim.jobs import Delivery, MiniBatch, Part, Step
 from orbitsim.sim.network import Network, World
 from orbitsim.sim.places import Server
+from orbitsim.types.route import Route
 
 
 @dataclass(slots=True)
@@ -71,9 +72,7 @@ class Courier:
         self._downlinks.setdefault(booking.satellite, {})[steps[-1].server] = None
         stage = delivery.ground.get(booking.station)
         if stage is not None:
-            steps.append(
-                network.compute(booking.station, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s)
-            )
+            steps.append(network.compute(booking.station, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s))
         self._steps[key] = (delivery, tuple(steps))  # the delivery is kept, so that its id stays its own
         return self._steps[key][1]
 
@@ -127,12 +126,19 @@ class Courier:
                     break
                 first.put(batch)
 
-    def take_back_fresh(self) -> list[MiniBatch]:
-        """Remove and return the mini-batches without contact that have not begun their plan."""
+    def fresh(self) -> Iterator[MiniBatch]:
+        """Yield the mini-batches without contact that have not begun their plan."""
+        for group in self._stranded.values():
+            yield from (batch for batch in group.batches if not batch.started)
+
+    def take_back_fresh(self, route: Route) -> list[MiniBatch]:
+        """Remove and return the mini-batches of a route without contact that have not begun their plan."""
         fresh: list[MiniBatch] = []
         for key, group in list(self._stranded.items()):
-            fresh.extend(batch for batch in group.batches if not batch.started)
-            group.batches = deque(batch for batch in group.batches if batch.started)
+            kept: deque[MiniBatch] = deque()
+            for batch in group.batches:
+                (kept if batch.started or batch.task.route != route else fresh).append(batch)
+            group.batches = kept
             if not group.batches:
                 del self._stranded[key]
         return fresh

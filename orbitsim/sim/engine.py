@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from operator import itemgetter
@@ -31,12 +31,12 @@ class SchemeJob:
 
     Attributes
     ----------
-    route : Route
-        Who may compute.
+    fixed : bool
+        Whether routes are fixed beforehand, downlink included (`Route.fixed`).
     ask : callable
-        Planner: time -> decision.
+        Planner: question -> decision, with the route that it is for.
     stages : callable
-        Plan -> stages of the chain and, last, of the route's station.
+        Route and plan -> stages of the chain and, last, of the route's station.
     ground_stages : callable
         Plan -> what each station computes of it; empty when the satellites compute everything.
     input_bytes : float
@@ -49,9 +49,9 @@ class SchemeJob:
         How nodes work.
     """
 
-    route: Route
+    fixed: bool
     ask: Ask
-    stages: Callable[[Plan], tuple[Stage, ...]]
+    stages: Callable[[Route, Plan], tuple[Stage, ...]]
     ground_stages: Callable[[Plan], Mapping[int, GroundStage]]
     input_bytes: float
     n_batches: int
@@ -94,29 +94,31 @@ class _Simulation:
         self.courier = Courier(world, self.network, book)
         self.tasks: list[Task] = []
         self.steps: list[Step] = []
-        self._ways: dict[Plan, tuple[tuple[Step, ...], Delivery | None, int]] = {}
+        self._ways: dict[tuple[Route, Plan], tuple[tuple[Step, ...], Delivery | None, int]] = {}
 
     # -- the way of a plan ---------------------------------------------------------------------------------------
 
-    def _way(self, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
-        """Return the steps on the compute chain, what is to be delivered after them, and who holds it then."""
-        if plan not in self._ways:
-            self._ways[plan] = self._fixed_way(plan) if self.job.route.fixed else self._chain_way(plan)
-            self.steps.extend(self._ways[plan][0])
-        return self._ways[plan]
+    def _way(self, route: Route) -> tuple[tuple[Step, ...], Delivery | None, int]:
+        """Return the steps on the compute chain under the plan in force, what is delivered then, and from where."""
+        key = (route, self.log.plan(route))
+        if key not in self._ways:
+            self._ways[key] = self._fixed_way(*key) if route.fixed else self._chain_way(*key)
+            self.steps.extend(self._ways[key][0])
+        return self._ways[key]
 
     def _compute(self, node: int, stage: Stage) -> Step:
-        return self.network.compute(node, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s)
+        return self.network.compute(
+            node, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s, weights=stage.weights
+        )
 
-    def _to_chain(self) -> list[Step]:
-        route = self.job.route
+    def _to_chain(self, route: Route) -> list[Step]:
         if route.sensor_computes:
             return []
         return [self.network.send(route.sensor, route.chain[0], self.job.input_bytes, begins=False)]
 
-    def _fixed_way(self, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
-        route, stages = self.job.route, self.job.stages(plan)
-        steps = self._to_chain()
+    def _fixed_way(self, route: Route, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
+        stages = self.job.stages(route, plan)
+        steps = self._to_chain(route)
         station = route.station if route.station is not None else self.world.n_satellites
         nodes = [*route.chain, station]
         for position, (node, stage) in enumerate(zip(nodes, stages, strict=True)):
@@ -126,14 +128,14 @@ class _Simulation:
                 steps.append(self.network.send(node, nodes[position + 1], stage.n_bytes))
         return tuple(steps), None, route.chain[-1]
 
-    def _chain_way(self, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
-        route, stages = self.job.route, self.job.stages(plan)
+    def _chain_way(self, route: Route, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
+        stages = self.job.stages(route, plan)
         computing = [position for position in plan.computing_nodes if position < len(route.chain)]
         ground = self.job.ground_stages(plan)
         if not computing:
             return (), Delivery(self.job.input_bytes, ground), route.sensor
         last = computing[-1]
-        steps = self._to_chain()
+        steps = self._to_chain(route)
         for position, node in enumerate(route.chain[: last + 1]):
             if stages[position].computes:
                 steps.append(self._compute(node, stages[position]))
@@ -165,26 +167,29 @@ class _Simulation:
         self.courier.rebook(batch, now_s)
 
     def start(self, index: int, now_s: float) -> None:
-        """Start the task of a slot: ask for a plan, and hand all its mini-batches to the first server."""
-        if self.log.consult(now_s, "task", index):
-            self._rebind(now_s)
-        task = Task(index, now_s, self.job.n_batches)
-        task.undeliverable = not self.job.route.fixed and self._last_contact_s() <= now_s
+        """Start the task of a slot: ask for a route and a plan, and hand all its mini-batches to the first server."""
+        answer = self.log.consult(now_s, "task", task=index)
+        route = answer.decision.route
+        if answer.changed:
+            self._rebind(route, now_s)
+        task = Task(index, now_s, self.job.n_batches, route)
+        task.undeliverable = not route.fixed and self._last_contact_s(route) <= now_s
         self.tasks.append(task)
         for number in range(task.n_batches):
             self._release(MiniBatch(task, number, ()), now_s)
 
-    def _last_contact_s(self) -> float:
+    def _last_contact_s(self, route: Route) -> float:
         """End of the last contact with a station that may receive what the plan in force delivers. [s]"""
-        _, delivery, _ = self._way(self.log.plan)
+        _, delivery, _ = self._way(route)
         return self._book.last_end_s(delivery.ground or None if delivery is not None else None)
 
     def _release(self, batch: MiniBatch, now_s: float) -> None:
         """Give a mini-batch that has not begun the plan in force, from the sensor or the first node on."""
-        steps, delivery, holder = self._way(self.log.plan)
+        route = batch.task.route
+        steps, delivery, holder = self._way(route)
         place = batch.steps[batch.position].node if batch.steps else batch.holder
-        first_node = self.job.route.chain[0]
-        if place == first_node and not self.job.route.sensor_computes:
+        first_node = route.chain[0]
+        if place == first_node and not route.sensor_computes:
             # Its raw tiles have crossed the way to the first node, which all plans share.
             steps, holder = steps[1:], holder if steps else first_node
         batch.steps, batch.delivery, batch.holder, batch.position = steps, delivery, holder, 0
@@ -195,15 +200,33 @@ class _Simulation:
 
     def window(self, now_s: float) -> None:
         """React to a visibility window that opens: ask again, and give the answer to what has not begun."""
-        if self.tasks and self.log.consult(now_s, "window"):
-            self._rebind(now_s)
+        self._ask_again(now_s, "window")
         self.courier.retry(now_s)
 
-    def _rebind(self, now_s: float) -> None:
-        """Give the plan in force to every mini-batch that no server has begun."""
-        waiting = self.courier.take_back_fresh()
+    def crosslinks_changed(self, now_s: float) -> None:
+        """React to a crosslink that opens or closes, which may break a plan or mend one."""
+        self._ask_again(now_s, "crosslink")
+        self.courier.retry(now_s)
+
+    def _ask_again(self, now_s: float, reason: str) -> None:
+        if not self.tasks:
+            return
+        for route in self.log.routes:
+            n_waiting = sum(batch.task.route == route for batch in self._fresh())
+            if self.log.consult(now_s, reason, route=route, n_waiting=n_waiting).changed:
+                self._rebind(route, now_s)
+
+    def _fresh(self) -> Iterator[MiniBatch]:
+        """Yield the waiting mini-batches that no server has begun."""
+        yield from self.courier.fresh()
         for server in self.network.servers:
-            fresh = [batch for batch in server.queue if not batch.started]
+            yield from (batch for batch in server.queue if not batch.started)
+
+    def _rebind(self, route: Route, now_s: float) -> None:
+        """Give the plan in force on a route to every mini-batch of its tasks that no server has begun."""
+        waiting = self.courier.take_back_fresh(route)
+        for server in self.network.servers:
+            fresh = [batch for batch in server.queue if not batch.started and batch.task.route == route]
             if fresh:
                 server.take_back(fresh)
                 waiting.extend(fresh)
@@ -257,6 +280,7 @@ def simulate_scheme(
     for group in groups:
         begin_s = group[0][1] if backlog == "independent" and group else 0.0
         recorder = Recorder(enabled=record)
+        log.new_network()
         simulation = _Simulation(world, job, log, recorder, begin_s)
 
         def begin(index: int, simulation: _Simulation = simulation) -> Callable[[float], None]:
@@ -309,10 +333,11 @@ def simulate_scheme(
 def _agenda(
     world: World, simulation: _Simulation, starts: Iterable[tuple[float, Callable[[float], None]]], begin_s: float
 ) -> list[tuple[float, Callable[[float], None]]]:
-    """Return what is due when; at the same time contacts close, then contacts open, then tasks start."""
-    closes, opens, begins = range(3)
+    """Return what is due when; at the same time contacts close, then open, crosslinks change, then tasks start."""
+    closes, opens, changes, begins = range(4)
     due: list[tuple[float, int, int, Callable[[float], None]]] = []
-    if not simulation.job.route.fixed:
+    due.extend((t_s, changes, 0, simulation.crosslinks_changed) for t_s in world.changes_s if t_s > begin_s)
+    if not simulation.job.fixed:
         for window in world.windows:
             if window.end_s > begin_s:
                 due.append((window.end_s, closes, window.satellite, partial(simulation.closed, window.satellite)))

@@ -10,7 +10,9 @@ from enum import IntEnum
 
 from orbitsim.link.capacity import CapacityCurve
 from orbitsim.plan.delivery import Booking
+from orbitsim.plan.switching import Weights
 from orbitsim.sim.places import Server
+from orbitsim.types.route import Route
 
 
 class Part(IntEnum):
@@ -55,6 +57,8 @@ class Step:
         Seconds of `seconds` that rest on measured, modelled and published figures. [s]
     begins : bool
         Whether a mini-batch in this step has begun its plan; the way of raw tiles to the first node comes before it.
+    weights : Weights or None
+        Weights that computing needs on the node; None where all are in memory.
 
     Attributes
     ----------
@@ -68,7 +72,7 @@ class Step:
 
     __slots__ = (
         "begins", "codec_s", "count", "curve", "delay_at", "ends_s", "energy_j", "gated", "has_outages", "n_bytes",
-        "node", "origin_s", "part", "seconds", "server", "starts_s",
+        "node", "origin_s", "part", "seconds", "server", "starts_s", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -85,7 +89,9 @@ class Step:
         energy_j: float | None = None,
         origin_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
         begins: bool = True,
+        weights: Weights | None = None,
     ) -> None:
+        self.weights = weights
         self.server = server
         self.node = node
         self.part = part
@@ -110,14 +116,16 @@ class Step:
 
 
 class Task:
-    """One imaging task of a scheme: when it started and what became of its mini-batches."""
+    """One imaging task of a scheme: when it started, on which route, and what became of its mini-batches."""
 
     __slots__ = (
-        "downlink_bytes", "end_s", "index", "isl_bytes", "last", "n_batches", "n_delivered", "start_s", "undeliverable",
+        "downlink_bytes", "end_s", "index", "isl_bytes", "last", "n_batches", "n_delivered", "route", "start_s",
+        "undeliverable",
     )  # fmt: skip
 
-    def __init__(self, index: int, start_s: float, n_batches: int) -> None:
+    def __init__(self, index: int, start_s: float, n_batches: int, route: Route) -> None:
         self.index = index
+        self.route = route
         self.start_s = start_s
         self.n_batches = n_batches
         self.n_delivered = 0

@@ -98,9 +98,7 @@ def _parts_add_up(tasks: Sequence[Task]) -> list[str]:
     return broken
 
 
-def _within_capacity(
-    servers: Sequence[Server], steps: Sequence[Step], start_s: float, end_s: float
-) -> list[str]:
+def _within_capacity(servers: Sequence[Server], steps: Sequence[Step], start_s: float, end_s: float) -> list[str]:
     broken: list[str] = []
 
     def check(name: str, n_bytes: float, limit_bits: float) -> None:

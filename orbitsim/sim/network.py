@@ -10,6 +10,7 @@ import simpy
 
 from orbitsim.link.schedule import LinkSchedule
 from orbitsim.plan.delivery import ContactWindow
+from orbitsim.plan.switching import Weights
 from orbitsim.sim.jobs import Part, Step
 from orbitsim.sim.places import Server
 from orbitsim.sim.processes import Advance, Rebook, serve
@@ -43,6 +44,8 @@ class World:
     half_duplex : bool
         Whether both directions of a crosslink share one transmitter. Only ``"overlapped"`` execution knows it: in the
         others the sending node is busy as a whole, and the receiving one is not.
+    changes_s : tuple of float
+        Moments at which a crosslink opens or closes. [s]
     """
 
     names: tuple[str, ...]
@@ -55,6 +58,7 @@ class World:
     hop_rate_bps: float = 1.0
     hop_propagation_s: float = 0.0
     half_duplex: bool = False
+    changes_s: tuple[float, ...] = ()
 
 
 class Network:
@@ -80,6 +84,7 @@ class Network:
         self._advance = advance
         self._rebook = rebook
         self._servers: dict[tuple[int, ...], Server] = {}
+        self._held: dict[int, Weights] = {}
 
     @property
     def servers(self) -> list[Server]:
@@ -104,10 +109,18 @@ class Network:
                     self._recorder,
                     self._advance,
                     self._rebook,
+                    self._load,
                     held=self._execution == "serial",
                 )
             )
         return server
+
+    def _load(self, step: Step) -> float:
+        """Note the weights that a node holds from now on, and return the time that loading them takes. [s]"""
+        assert step.weights is not None  # noqa: S101 - the caller asks for steps with weights only
+        seconds = step.weights.seconds_from(self._held.get(step.node))
+        self._held[step.node] = step.weights
+        return seconds
 
     def processor(self, node: int) -> Server:
         """Return the processor of a node."""
@@ -128,6 +141,8 @@ class Network:
         codec_s: float = 0.0,
         energy_j: float | None = None,
         origin_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        *,
+        weights: Weights | None = None,
     ) -> Step:
         """Return the step of computing on a node."""
         return Step(
@@ -138,6 +153,7 @@ class Network:
             codec_s=codec_s,
             energy_j=energy_j,
             origin_s=origin_s,
+            weights=weights,
         )
 
     def send(self, source: int, target: int, n_bytes: float, *, begins: bool = True) -> Step:

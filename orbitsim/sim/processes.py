@@ -13,12 +13,13 @@ from typing import Any
 
 import simpy
 
-from orbitsim.sim.jobs import MiniBatch, Part
+from orbitsim.sim.jobs import MiniBatch, Part, Step
 from orbitsim.sim.places import Server
 from orbitsim.sim.recorder import Recorder
 
 Advance = Callable[[MiniBatch, float], Server | None]
 Rebook = Callable[[MiniBatch, float], None]
+Load = Callable[[Step], float]
 Process = Generator[simpy.Event, Any, None]
 
 _NEVER = math.inf
@@ -27,7 +28,14 @@ _COMPUTE, _ISL, _DOWNLINK = Part.COMPUTE, Part.ISL, Part.DOWNLINK
 
 
 def serve(
-    env: simpy.Environment, server: Server, recorder: Recorder, advance: Advance, rebook: Rebook, *, held: bool
+    env: simpy.Environment,
+    server: Server,
+    recorder: Recorder,
+    advance: Advance,
+    rebook: Rebook,
+    load: Load,
+    *,
+    held: bool,
 ) -> Process:
     """Serve a server's queue for ever.
 
@@ -43,6 +51,8 @@ def serve(
         Moves a mini-batch to its next step; returns that step's server, or None when there is none.
     rebook : callable
         Chooses another way for a mini-batch that would miss its contact.
+    load : callable
+        Time to load the weights that a step needs on its node; asked for steps with weights only. [s]
     held : bool
         Keep the server during propagation too (nothing overlaps at all).
     """
@@ -77,6 +87,11 @@ def serve(
             step = batch.steps[batch.position]
             part = step.part
             parts = batch.parts
+            if step.weights is not None:
+                loading = load(step)
+                if loading > 0.0:
+                    batch.started = True
+                    yield timeout(loading)
             start = env.now
             curve = step.curve
             if curve is None:

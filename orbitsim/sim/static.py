@@ -17,6 +17,7 @@ from orbitsim.sim.network import Execution, Network, World
 from orbitsim.sim.places import Server
 from orbitsim.sim.recorder import Passages, Recorder
 from orbitsim.types.plan import Plan
+from orbitsim.types.route import Route
 
 EXECUTION_OF: dict[str, Execution] = {
     "exact": "overlapped",
@@ -118,7 +119,7 @@ def simulate_static(
             steps.append(network.compute(node, stage.seconds, stage.codec_s))
         if node < n_hops:
             steps.append(network.send(node, node + 1 if node + 1 < n_nodes else sink, stage.n_bytes))
-    task = Task(0, 0.0, int(problem.n_batches))
+    task = Task(0, 0.0, int(problem.n_batches), Route(sensor, (0,), None, fixed=True))
     for index in range(task.n_batches):
         steps[0].server.put(MiniBatch(task, index, tuple(steps)))
     env.run()

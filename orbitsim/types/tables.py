@@ -83,9 +83,11 @@ LINKS = (
 PLANS = (
     _SCHEME,
     Column("t_s", "float64", "when the planner was asked, since the epoch"),
-    Column("reason", "category", "task: a task started; window: a visibility window opened"),
+    Column("reason", "category", "task: one started; window: a contact opened; crosslink: one opened or closed"),
     Column("task", "int64", "slot of the task that started; -1 for a window"),
-    Column("changed", "bool", "whether the plan differs from the one before"),
+    Column("changed", "bool", "whether the plan differs from the one before on that route"),
+    Column("kept", "bool", "a better plan was found, and not worth loading its weights"),
+    Column("switch_s", "float64", "time that loading weights takes for the change that was made, or not worth it"),
     Column("planner_used", "category", "who made the plan"),
     Column("node", "category", "satellite, or station"),
     Column("position", "int32", "position of the node on the route"),

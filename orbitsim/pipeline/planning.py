@@ -1,0 +1,239 @@
+"""From a question of the window controller to a decision: plan, route, and whether a change of split is worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+
+from orbitsim.constants import BITS_PER_BYTE
+from orbitsim.errors import InfeasibleError
+from orbitsim.pipeline.rates import RateBook, Rates
+from orbitsim.pipeline.work import NodeTables, Work, route_problem
+from orbitsim.plan.evaluate import evaluate
+from orbitsim.plan.problem import Problem
+from orbitsim.plan.route_choice import candidate_chains, choose
+from orbitsim.plan.routing import first_chain
+from orbitsim.plan.schemes import plan_scheme
+from orbitsim.plan.stages import Stage, stages_of
+from orbitsim.plan.switching import switch_seconds
+from orbitsim.plan.user_planner import planner_named
+from orbitsim.scenario import Scenario
+from orbitsim.sim.controller import Decision, Question
+from orbitsim.types.plan import Plan, PlanResult
+from orbitsim.types.route import Route
+
+Deliver = Callable[[str, Route, float], float]
+"""Scheme, route and start of a task -> when its last result is delivered on an empty network. [s]"""
+
+
+class PlanDesk:
+    """Answers the controller's questions for all schemes of a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    work : Work
+        Costs by device.
+    rates : RateBook
+        Rates of any route at any time.
+    """
+
+    def __init__(self, scenario: Scenario, work: Work, rates: RateBook) -> None:
+        self.scenario, self.work, self.rates = scenario, work, rates
+        self._space = rates.links.space
+        self._problems: dict[tuple[object, ...], tuple[Problem, NodeTables]] = {}
+        self._results: dict[tuple[object, ...], PlanResult | InfeasibleError] = {}
+
+    # -- routes --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def default_route(self) -> Route:
+        """The compute chain from the sensor on along its plane, and the first station that can compute."""
+        load, planner = self.scenario.workload, self.scenario.planner
+        chain = first_chain(
+            self._space.sensor,
+            self._space.successors,
+            planner.max_compute_nodes,
+            sensor_computes=load.sensor_computes,
+        )
+        if not chain:
+            raise InfeasibleError("no satellite can compute: the sensor may not, and it has no crosslink to another")
+        return self._route(chain)
+
+    @cached_property
+    def candidate_routes(self) -> tuple[Route, ...]:
+        """Every route over the crosslinks on which satellites may compute."""
+        load, planner = self.scenario.workload, self.scenario.planner
+        chains = candidate_chains(
+            self._space.sensor,
+            self._space.neighbours,
+            planner.max_compute_nodes,
+            sensor_computes=load.sensor_computes,
+        )
+        return tuple(self._route(chain) for chain in chains)
+
+    def _route(self, chain: tuple[int, ...]) -> Route:
+        stations = [index for index, station in enumerate(self.scenario.stations) if station.device is not None]
+        return Route(
+            sensor=self._space.sensor,
+            chain=chain,
+            station=self._space.n_satellites + (stations[0] if stations else 0),
+            fixed=self.scenario.links.downlink.availability == "always",
+        )
+
+    @property
+    def ground_computes(self) -> bool:
+        """Whether any station has a computer."""
+        return any(station.device is not None for station in self.scenario.stations)
+
+    def node_names(self, route: Route) -> tuple[str, ...]:
+        """Return the names of the chain and the station."""
+        return tuple(self._space.names[node] for node in (*route.chain, self._station(route)))
+
+    def _station(self, route: Route) -> int:
+        return self._space.n_satellites if route.station is None else route.station
+
+    # -- plans ---------------------------------------------------------------------------------------------------
+
+    def problem(self, route: Route, rates: Rates) -> tuple[Problem, NodeTables]:
+        """Return the planning problem of a route under given rates; routes of equal nodes share it."""
+        space = self._space
+        station = self.scenario.stations[self._station(route) - space.n_satellites]
+        devices = (*(space.device_of(satellite) for satellite in route.chain), station.device)
+        memory_bytes = (*(space.memory_of(satellite) for satellite in route.chain), station.memory_bytes)
+        key = (devices, memory_bytes, rates)
+        if key not in self._problems:
+            self._problems[key] = route_problem(
+                self.work,
+                self.node_names(route),
+                devices,
+                memory_bytes,
+                input_rate_bps=rates.input_bps,
+                rate_bps=rates.rate_bps,
+                delay_s=rates.delay_s,
+            )
+        return self._problems[key]
+
+    def plan(self, scheme: str, route: Route, rates: Rates) -> PlanResult:
+        """Return the plan of a scheme; asks its planner only for a problem that it has not seen.
+
+        Raises
+        ------
+        InfeasibleError
+            When the scheme has no plan.
+        """
+        problem = self.problem(route, rates)[0]
+        key = (scheme, id(problem))  # problems are kept, so that their ids stay their own
+        if key not in self._results:
+            planner = planner_named(self.scenario.planner.kind)
+            try:
+                self._results[key] = plan_scheme(scheme, problem, planner, ground_computes=self.ground_computes)
+            except InfeasibleError as error:
+                self._results[key] = error
+        result = self._results[key]
+        if isinstance(result, InfeasibleError):
+            raise result
+        return result
+
+    def stages(self, route: Route, plan: Plan) -> tuple[Stage, ...]:
+        """Lay out a plan on a route."""
+        problem, tables = self.problem(route, self.rates.best(route))
+        return stages_of(problem, plan, tables.energy_j, tables.origin, self.load_s)
+
+    # -- decisions -----------------------------------------------------------------------------------------------
+
+    def answer(self, scheme: str, question: Question, deliver: Deliver) -> Decision:
+        """Answer a question of the controller.
+
+        Parameters
+        ----------
+        scheme : str
+            Who asks.
+        question : Question
+            What is asked.
+        deliver : callable
+            Simulated delivery of a task, for the choice of a route.
+
+        Raises
+        ------
+        InfeasibleError
+            When there is no plan, and none in force to go on with.
+        """
+        route = question.route
+        if route is None:
+            choosing = self.scenario.planner.route == "choose" and scheme != "ground-only"
+            route = self._choose(scheme, question.t_s, deliver) if choosing else self.default_route
+        current = question.in_force.get(route)
+        try:
+            decision = self.decide(scheme, route, question.t_s)
+        except InfeasibleError:
+            if current is None:
+                raise
+            return replace(current, switch_s=0.0)
+        if current is None or decision.plan == current.plan or self.load_s is None:
+            return decision
+        return self._worth_switching(current, decision, question)
+
+    def decide(self, scheme: str, route: Route, t_s: float) -> Decision:
+        """Return the plan of a scheme on a route at a time, whatever plan is in force."""
+        rates = self.rates.at(route, t_s)
+        result = self.plan(scheme, route, rates)
+        return Decision(
+            route, result.plan, result.planner, result.cost.total_s, result.lower_bound_s, rates.rate_bps[-1]
+        )
+
+    def _worth_switching(self, current: Decision, found: Decision, question: Question) -> Decision:
+        """Return the plan found, or the one in force where loading weights would take longer than it saves."""
+        assert self.load_s is not None  # noqa: S101 - asked only where weights are loaded
+        problem = self.problem(found.route, self.rates.at(found.route, question.t_s))[0]
+        waiting = replace(problem, n_batches=question.n_waiting or self.work.n_batches)
+        switch_s = switch_seconds(current.plan.layers, found.plan.layers, self.load_s)
+        gain_s = evaluate(waiting, current.plan).total_s - evaluate(waiting, found.plan).total_s
+        if gain_s > switch_s:
+            return replace(found, switch_s=switch_s)
+        total_s = evaluate(problem, current.plan).total_s
+        return replace(
+            current,
+            total_s=total_s,
+            lower_bound_s=found.lower_bound_s,
+            downlink_bps=found.downlink_bps,
+            switch_s=switch_s,
+            kept=True,
+        )
+
+    @cached_property
+    def load_s(self) -> tuple[float, ...] | None:
+        """Time to load the weights of each layer; None where every node holds all of them. [s]"""
+        planner, graph = self.scenario.planner, self.work.graph
+        if planner.weights_from == "memory":
+            return None
+        if planner.weights_from == "storage":
+            rate_bytes_s = planner.storage_rate_bytes_s
+        else:
+            rate_bytes_s = self.rates.links.typical_isl()[0] / BITS_PER_BYTE
+        weights_bytes = graph.weights_bytes(self.scenario.workload.precision)
+        return tuple(float(n_bytes) / rate_bytes_s for n_bytes in weights_bytes)
+
+    def _choose(self, scheme: str, t_s: float, deliver: Deliver) -> Route:
+        """Return the route with the earliest delivery for a task that meets an empty network."""
+        bounds: list[tuple[Route, float]] = []
+        reasons: list[InfeasibleError] = []
+        for route in self.candidate_routes:
+            try:
+                bound_s = self.plan(scheme, route, self.rates.best(route)).lower_bound_s
+                self.plan(scheme, route, self.rates.at(route, t_s))
+            except InfeasibleError as error:
+                reasons.append(error)
+                continue
+            exact = self.scenario.planner.delay_model == "exact"
+            earliest_s = t_s + (bound_s * (1.0 - _BOUND_SLACK) if exact else 0.0)
+            bounds.append((route, earliest_s if route.fixed else self.rates.opens_s(earliest_s)))
+        if not bounds:
+            raise reasons[0] if reasons else InfeasibleError("no chain of satellites can compute")
+        most = self.scenario.planner.most_simulated_routes
+        return choose(bounds, lambda route: deliver(scheme, route, t_s), most_simulated=most).candidate
+
+
+_BOUND_SLACK = 1e-6  # contacts and delays are rounded; a bound that is a millionth lower is still one
