@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from heapq import merge
 from operator import itemgetter
 
 import numpy as np
@@ -89,10 +91,11 @@ class _Simulation:
         self.env = simpy.Environment(initial_time=start_s)
         self.world, self.job, self.log = world, job, log
         self.network = Network(self.env, world, recorder, job.execution, self._advance, self._rebook)
-        book = DeliveryBook(window for window in world.windows if window.end_s > start_s)
+        book = DeliveryBook(world.windows)
         self._book = book
         self.courier = Courier(world, self.network, book)
         self.tasks: list[Task] = []
+        self.all_delivered = self.env.event()
         self.steps: list[Step] = []
         self._ways: dict[tuple[Route, Plan], tuple[tuple[Step, ...], Delivery | None, int]] = {}
 
@@ -161,6 +164,8 @@ class _Simulation:
         task.last = batch
         if task.n_delivered == task.n_batches:
             task.end_s = now_s
+            if not self.all_delivered.triggered:
+                self.all_delivered.succeed()
         return None
 
     def _rebook(self, batch: MiniBatch, now_s: float) -> None:
@@ -211,9 +216,9 @@ class _Simulation:
     def _ask_again(self, now_s: float, reason: str) -> None:
         if not self.tasks:
             return
+        waiting = Counter(batch.task.route for batch in self._fresh())
         for route in self.log.routes:
-            n_waiting = sum(batch.task.route == route for batch in self._fresh())
-            if self.log.consult(now_s, reason, route=route, n_waiting=n_waiting).changed:
+            if self.log.consult(now_s, reason, route=route, n_waiting=waiting[route]).changed:
                 self._rebind(route, now_s)
 
     def _fresh(self) -> Iterator[MiniBatch]:
@@ -295,7 +300,8 @@ def simulate_scheme(
         starts = [(start_s, begin(index)) for index, start_s in group]
         simulation.env.process(keep_agenda(simulation.env, _agenda(world, simulation, starts, begin_s)))
         # SimPy stops before the events of the given time; those at the horizon itself still belong to the scenario.
-        simulation.env.run(until=math.nextafter(world.horizon_s, math.inf))
+        horizon = simulation.env.timeout(math.nextafter(world.horizon_s, math.inf) - begin_s)
+        simulation.env.run(until=horizon if backlog == "carry" else horizon | simulation.all_delivered)
         for task in simulation.tasks:  # a later plan may have found a station that the first one could not use
             task.undeliverable = task.undeliverable and task.n_delivered == 0
         servers = simulation.network.servers
@@ -332,18 +338,14 @@ def simulate_scheme(
 
 def _agenda(
     world: World, simulation: _Simulation, starts: Iterable[tuple[float, Callable[[float], None]]], begin_s: float
-) -> list[tuple[float, Callable[[float], None]]]:
-    """Return what is due when; at the same time contacts close, then open, crosslinks change, then tasks start."""
-    closes, opens, changes, begins = range(4)
-    due: list[tuple[float, int, int, Callable[[float], None]]] = []
-    due.extend((t_s, changes, 0, simulation.crosslinks_changed) for t_s in world.changes_s if t_s > begin_s)
-    if not simulation.job.fixed:
-        for window in world.windows:
-            if window.end_s > begin_s:
-                due.append((window.end_s, closes, window.satellite, partial(simulation.closed, window.satellite)))
-                due.append((max(window.start_s, begin_s), opens, window.satellite, simulation.window))
-    due.extend((start_s, begins, number, begin) for number, (start_s, begin) in enumerate(starts))
-    return [(t_s, react) for t_s, _, _, react in sorted(due, key=itemgetter(0, 1, 2))]
+) -> Iterator[tuple[float, Callable[[float], None]]]:
+    """Yield what is due when; at the same time contacts close, then open, crosslinks change, then tasks start."""
+    edges = () if simulation.job.fixed else world.edges_from(begin_s)
+    contacts = ((t_s, 0, simulation.window if opens else partial(simulation.closed, s)) for t_s, opens, s in edges)
+    changes = ((t_s, 1, simulation.crosslinks_changed) for t_s in world.changes_s if t_s >= begin_s)
+    begins = ((start_s, 2, begin) for start_s, begin in starts)
+    for t_s, _, react in merge(contacts, changes, begins, key=itemgetter(0, 1)):
+        yield t_s, react
 
 
 def _renumbered(passages: Passages, places: Sequence[int]) -> Passages:

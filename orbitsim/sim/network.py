@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import simpy
@@ -59,6 +61,17 @@ class World:
     hop_propagation_s: float = 0.0
     half_duplex: bool = False
     changes_s: tuple[float, ...] = ()
+
+    @cached_property
+    def contact_edges(self) -> tuple[tuple[float, bool, int], ...]:
+        """Edges of all contacts in order: time, whether it opens, satellite; at the same time closing comes first."""
+        opens = ((window.start_s, True, window.satellite) for window in self.windows)
+        closes = ((window.end_s, False, window.satellite) for window in self.windows)
+        return tuple(sorted((*closes, *opens)))
+
+    def edges_from(self, t_s: float) -> tuple[tuple[float, bool, int], ...]:
+        """Return the edges of contacts from a time on."""
+        return self.contact_edges[bisect_left(self.contact_edges, (t_s,)) :]
 
 
 class Network:

@@ -58,6 +58,8 @@ max_compute_nodes = 3
 schemes = ["collaborative", "single-satellite", "ground-only", "hybrid", "collaborative-uniform", "collaborative-proportional"]
 """
 
+DOWNLINK = "p-07>ground"  # the only pair with a contact in these two hours
+
 PROBLEM = {
     "delay_model": "exact",
     "n_batches": 3,
@@ -156,7 +158,9 @@ def test_a_folder_with_other_files_is_never_replaced(monkeypatch, capsys, scenar
 def test_several_scenarios_get_a_folder_each_and_a_table_side_by_side(monkeypatch, capsys, scenario, tmp_path):
     twin = tmp_path / "twin.toml"
     twin.write_text('extends = "small.toml"\nname = "twin"\n[links.downlink]\navailability = "always"\n')
-    assert call(monkeypatch, "run", str(scenario), str(twin), "--out", str(tmp_path / "both"), "--scheme", "hybrid") == 0
+    assert (
+        call(monkeypatch, "run", str(scenario), str(twin), "--out", str(tmp_path / "both"), "--scheme", "hybrid") == 0
+    )
     assert "mean delay / service" in capsys.readouterr().out
     assert (tmp_path / "both" / "small" / "summary.json").is_file()
     assert (tmp_path / "both" / "twin" / "summary.json").is_file()
@@ -195,14 +199,14 @@ def test_contacts_json_and_csv_agree_and_keep_their_columns(monkeypatch, capsys,
 
 
 def test_links_json_keeps_its_columns(monkeypatch, capsys, scenario):
-    words = ("links", str(scenario), "--link", "p-00>p-01", "--link", "p-01>ground", "--format", "json")
+    words = ("links", str(scenario), "--link", "p-00>p-01", "--link", DOWNLINK, "--format", "json")
     assert call(monkeypatch, *words, "--set", "links.isl.mode=budget") == 0
     rows = json.loads(capsys.readouterr().out)
     assert list(rows[0]) == ["link", "t_utc", "range_m", "elevation_deg", "snr_db", "rate_bps", "open"]
     assert len(rows) == 2 * 480
     crosslink = [row for row in rows if row["link"] == "p-00>p-01"]
     assert all(row["elevation_deg"] is None and row["snr_db"] > 50 for row in crosslink)
-    down = [row for row in rows if row["link"] == "p-01>ground"]
+    down = [row for row in rows if row["link"] == DOWNLINK]
     assert any(row["open"] for row in down)
     assert all(row["open"] == (row["rate_bps"] > 0) == (row["elevation_deg"] >= 10.0) for row in down)
 
@@ -217,7 +221,17 @@ def test_links_table_summarises_each_link(monkeypatch, capsys, scenario):
 def test_plan_prints_the_contract_and_simulates_the_same(monkeypatch, capsys, problem):
     assert call(monkeypatch, "plan", str(problem), "--format", "json", "--verify", "--trace") == 0
     answer = json.loads(capsys.readouterr().out)
-    assert {"total_s", "startup_s", "theta_s", "layers", "ratio", "optimal", "lower_bound_s", "expanded", "trace"} <= set(answer)
+    assert {
+        "total_s",
+        "startup_s",
+        "theta_s",
+        "layers",
+        "ratio",
+        "optimal",
+        "lower_bound_s",
+        "expanded",
+        "trace",
+    } <= set(answer)
     # Two nodes: 0.08 s in; layers [0, 2) [2, 3) compute 0.2 s each; 1e5 B over the hop in 8 ms; 256 B out.
     assert answer["layers"] == [[0, 2], [2, 3]]
     assert answer["total_s"] == pytest.approx(0.08 + 0.2 + 0.008 + 0.2 + 2.048e-5 + 2 * 0.2, abs=1e-12)

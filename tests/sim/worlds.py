@@ -103,8 +103,8 @@ def one_layer_each(stages: Sequence[Stage]) -> Plan:
     return Plan(tuple(layers), tuple(ratio))
 
 
-def decision(plan: Plan) -> Decision:
-    return Decision(plan, "by hand", 1.0, 0.0, 1e9)
+def decision(route: Route, plan: Plan) -> Decision:
+    return Decision(route, plan, "by hand", 1.0, 0.0, 1e9)
 
 
 def make_job(
@@ -138,9 +138,9 @@ def changing_job(
 ) -> SchemeJob:
     """Make a job whose planner answers by the time at which it is asked."""
     return SchemeJob(
-        route=route,
-        ask=lambda t_s: decision(plan_at(t_s)),
-        stages=lambda plan: tuple(stages[plan]),
+        fixed=route.fixed,
+        ask=lambda question: decision(route, plan_at(question.t_s)),
+        stages=lambda _route, plan: tuple(stages[plan]),
         ground_stages=lambda plan: (ground or {}) if plan.layers[-1][0] < plan.layers[-1][1] else {},
         input_bytes=input_bytes,
         n_batches=n_batches,
