@@ -36,7 +36,7 @@ class World:
     link : callable
         Link from one node to another, by index; called once for each pair that is used.
     windows : tuple of ContactWindow
-        Contacts over which something may be delivered.
+        Contacts over which something may be delivered; kept in order of start, name of satellite and name of station.
     n_hops : callable
         Hops from a satellite to every satellite at a time; negative where there is no way.
     path : callable
@@ -61,6 +61,11 @@ class World:
     hop_propagation_s: float = 0.0
     half_duplex: bool = False
     changes_s: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = self.names  # order by names: that of shells and stations in the scenario has no say where starts tie
+        by_name = sorted(self.windows, key=lambda w: (w.start_s, names[w.satellite], names[w.station]))
+        object.__setattr__(self, "windows", tuple(by_name))
 
     @cached_property
     def contact_edges(self) -> tuple[tuple[float, bool, int], ...]:
