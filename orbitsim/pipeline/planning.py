@@ -188,7 +188,7 @@ class PlanDesk:
         """Return the plan found, or the one in force where loading weights would take longer than it saves."""
         assert self.load_s is not None  # noqa: S101 - asked only where weights are loaded
         problem = self.problem(found.route, self.rates.at(found.route, question.t_s))[0]
-        waiting = replace(problem, n_batches=question.n_waiting or self.work.n_batches)
+        waiting = replace(problem, n_batches=question.n_waiting() or self.work.n_batches)
         switch_s = switch_seconds(current.plan.layers, found.plan.layers, self.load_s)
         gain_s = evaluate(waiting, current.plan).total_s - evaluate(waiting, found.plan).total_s
         if gain_s > switch_s:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orbitsim.results.wording import seconds, size
+from orbitsim.results.wording import energy, seconds, size
 
 Summary = tuple[str, Mapping[str, Mapping[str, Any]]]
 
@@ -57,7 +57,7 @@ def _run_table(name: str, schemes: Mapping[str, Mapping[str, Any]]) -> Table:
             seconds(service["mean"]),
             size(item["isl_bytes"]),
             size(item["downlink_bytes"]),
-            "unknown" if item["energy_j"] is None else f"{item['energy_j'] / 1e6:.3g} MJ",
+            "unknown" if item["energy_j"] is None else energy(item["energy_j"]),
         )
     return table
 

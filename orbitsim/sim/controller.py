@@ -21,14 +21,14 @@ class Question:
         The route of tasks that have started, whose chain is fixed; None for a task that starts, whose chain is open.
     in_force : mapping of Route to Decision
         The decision in force on every route so far.
-    n_waiting : int
-        Mini-batches on that route that no server has begun, and to which a new plan would apply.
+    n_waiting : callable
+        Counts the mini-batches on that route that no server has begun, and to which a new plan would apply.
     """
 
     t_s: float
     route: Route | None = None
     in_force: Mapping[Route, Decision] = field(default_factory=dict)
-    n_waiting: int = 0
+    n_waiting: Callable[[], int] = lambda: 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,13 @@ class PlanLog:
         return self._in_force[route].plan
 
     def consult(
-        self, t_s: float, reason: str, *, task: int | None = None, route: Route | None = None, n_waiting: int = 0
+        self,
+        t_s: float,
+        reason: str,
+        *,
+        task: int | None = None,
+        route: Route | None = None,
+        n_waiting: Callable[[], int] = lambda: 0,
     ) -> PlanRecord:
         """Ask the planner, note the answer, and return it."""
         decision = self._ask(Question(t_s, route, self._in_force, n_waiting))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -216,10 +215,13 @@ class _Simulation:
     def _ask_again(self, now_s: float, reason: str) -> None:
         if not self.tasks:
             return
-        waiting = Counter(batch.task.route for batch in self._fresh())
         for route in self.log.routes:
-            if self.log.consult(now_s, reason, route=route, n_waiting=waiting[route]).changed:
+            if self.log.consult(now_s, reason, route=route, n_waiting=partial(self._n_waiting, route)).changed:
                 self._rebind(route, now_s)
+
+    def _n_waiting(self, route: Route) -> int:
+        """Count the waiting mini-batches of a route's tasks that no server has begun."""
+        return sum(batch.task.route == route for batch in self._fresh())
 
     def _fresh(self) -> Iterator[MiniBatch]:
         """Yield the waiting mini-batches that no server has begun."""

@@ -55,7 +55,9 @@ table = "gumbel-8bit"
 [planner]
 max_compute_nodes = 3
 [run]
-schemes = ["collaborative", "single-satellite", "ground-only", "hybrid", "collaborative-uniform", "collaborative-proportional"]
+schemes = [
+  "collaborative", "single-satellite", "ground-only", "hybrid", "collaborative-uniform", "collaborative-proportional",
+]
 """
 
 DOWNLINK = "p-07>ground"  # the only pair with a contact in these two hours
@@ -107,8 +109,8 @@ def test_run_writes_the_contract(monkeypatch, capsys, scenario, tmp_path):
     for name, scheme in summary["schemes"].items():
         assert scheme["status"] == "ok", (name, scheme["reason"])
         assert set(scheme) == {
-            "status", "reason", "planner_used", "tasks", "delivered", "unfinished", "undeliverable", "delay_s", "service_s",
-            "isl_bytes", "downlink_bytes", "energy_j", "cost_origin",
+            "status", "reason", "planner_used", "tasks", "delivered", "unfinished", "undeliverable", "delay_s",
+            "service_s", "isl_bytes", "downlink_bytes", "energy_j", "cost_origin",
         }  # fmt: skip
         assert set(scheme["delay_s"]) == set(scheme["service_s"]) == {"mean", "p50", "p95", "max"}
         assert set(scheme["cost_origin"]) == {"measured", "modelled", "published"}
