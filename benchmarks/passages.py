@@ -16,8 +16,15 @@ from typing import Any
 
 import simpy
 
+from orbitsim.loading import load_scenario
+from orbitsim.pipeline.jobs import JobFactory
+from orbitsim.pipeline.links import LinkBook
+from orbitsim.pipeline.run import build_world, task_starts
+from orbitsim.pipeline.space import Space
+from orbitsim.pipeline.work import build_work
 from orbitsim.plan.evaluate import evaluate
 from orbitsim.plan.problem import Problem
+from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.static import simulate_static
 from orbitsim.types.plan import Plan
 
@@ -62,6 +69,22 @@ def pipeline(n_batches: int, delay_s: float) -> tuple[Problem, Plan, list[float]
     return problem, plan, seconds
 
 
+def paper_day() -> tuple[Callable[[bool], Any], list[float], int]:
+    """Return the collaborative scheme of the paper's idealised day as a simulation, its stages and its mini-batches."""
+    scenario = load_scenario("leo12-vitg-idealised", settings=["run.backlog=carry"])
+    space = Space(scenario)
+    links = LinkBook(space)
+    work = build_work(scenario)
+    world = build_world(links)
+    job = JobFactory(scenario, work, links, world).job("collaborative", task_starts(space))
+    passages = simulate_scheme(world, job, record=True).passages[0]
+    first = (passages.task == 0) & (passages.batch == 0)
+    seconds = (passages.end_s - passages.start_s)[first].tolist()
+    n_batches = len(job.task_starts) * work.n_batches
+    assert len(passages) == n_batches * len(seconds)
+    return lambda record: simulate_scheme(world, job, record=record), seconds, n_batches
+
+
 def timed_s(run: Callable[[], Any]) -> float:
     gc.collect()
     start_s = time.process_time()
@@ -69,10 +92,24 @@ def timed_s(run: Callable[[], Any]) -> float:
     return time.process_time() - start_s
 
 
+def compare(title: str, n_passages: int, contenders: dict[str, Callable[[], Any]], runs: int) -> None:
+    """Print passages per second of each, and its ratio to the first."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(runs):
+        for name, run in contenders.items():
+            times[name].append(timed_s(run))
+    rates = {name: n_passages / statistics.median(seconds) for name, seconds in times.items()}
+    bare = next(iter(rates.values()))
+    print(f"{title}: {n_passages} passages, process time, medians of {runs} interleaved runs")
+    print(f"  {'':36}{'passages/s':>12}{'of bare':>10}")
+    for name, rate in rates.items():
+        print(f"  {name:36}{rate:12,.0f}{rate / bare:10.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=7, help="runs of each, interleaved; the medians are printed")
-    parser.add_argument("--batches", type=int, default=20_000, help="mini-batches that pass the eleven stages")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each, interleaved; the medians are printed")
+    parser.add_argument("--batches", type=int, default=20_000, help="mini-batches that pass the static route")
     options = parser.parse_args()
     problem, plan, seconds = pipeline(options.batches, 0.0)
     travelling, _, _ = pipeline(options.batches, 0.012)
@@ -84,18 +121,17 @@ def main() -> None:
         "bare SimPy tandem": lambda: bare_tandem(seconds, options.batches),
         "orbitsim, recorded": lambda: simulate_static(problem, plan, record=True),
         "orbitsim, not recorded": lambda: simulate_static(problem, plan),
-        "orbitsim, recorded, with propagation": lambda: simulate_static(travelling, plan, record=True),
+        "orbitsim, recorded, propagation": lambda: simulate_static(travelling, plan, record=True),
     }
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(options.runs):
-        for name, run in contenders.items():
-            times[name].append(timed_s(run))
-    bare_per_s = n_passages / statistics.median(times["bare SimPy tandem"])
-    print(f"stage passages, {n_passages} of them, process time, medians of {options.runs} interleaved runs")
-    print(f"{'':44}{'passages/s':>12}{'of bare':>10}")
-    for name, runs_s in times.items():
-        per_s = n_passages / statistics.median(runs_s)
-        print(f"{name:44}{per_s:12,.0f}{per_s / bare_per_s:10.2f}")
+    compare(f"static route, {len(seconds)} stages", n_passages, contenders, options.runs)
+    simulate, day_seconds, n_batches = paper_day()
+    contenders = {
+        "bare SimPy tandem": lambda: bare_tandem(day_seconds, n_batches),
+        "orbitsim, recorded, laws checked": lambda: simulate(True),
+        "orbitsim, not recorded": lambda: simulate(False),
+    }
+    title = f"leo12-vitg-idealised, collaborative, {len(day_seconds)} stages with propagation"
+    compare(title, n_batches * len(day_seconds), contenders, options.runs)
 
 
 if __name__ == "__main__":

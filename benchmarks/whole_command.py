@@ -54,6 +54,7 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
         now_s = time.perf_counter()
         if self._open:
             outer, since_s = self._open[-1]
@@ -84,6 +85,7 @@ def split_s(scenario: str) -> dict[str, float]:
     from orbitsim.loading import load_scenario
     from orbitsim.pipeline import run as job
     from orbitsim.pipeline.links import LinkBook
+    from orbitsim.pipeline.planning import PlanDesk
     from orbitsim.results import store
 
     clock = Clock()
@@ -97,7 +99,7 @@ def split_s(scenario: str) -> dict[str, float]:
     clock.wrap(job, "build_world", "geometry and contacts")
     clock.wrap(LinkBook, "link", "links")
     clock.wrap(job, "build_work", "workload and costs")
-    clock.wrap(job.JobFactory, "decide", "planning")
+    clock.wrap(PlanDesk, "answer", "planning")
     clock.wrap(job.JobFactory, "job", remember)
     clock.wrap(job, "simulate_scheme", lambda *_args, **_kwargs: f"simulation {scheme}")
     clock.wrap(store, "write_tables", "writing")
