@@ -301,8 +301,7 @@ def simulate_scheme(
 
         starts = [(start_s, begin(index)) for index, start_s in group]
         simulation.env.process(keep_agenda(simulation.env, _agenda(world, simulation, starts, begin_s)))
-        # SimPy stops before the events of the given time; those at the horizon itself still belong to the scenario.
-        horizon = simulation.env.timeout(math.nextafter(world.horizon_s, math.inf) - begin_s)
+        horizon = simulation.env.timeout(_until_after(world.horizon_s, begin_s))
         simulation.env.run(until=horizon if backlog == "carry" else horizon | simulation.all_delivered)
         for task in simulation.tasks:  # a later plan may have found a station that the first one could not use
             task.undeliverable = task.undeliverable and task.n_delivered == 0
@@ -336,6 +335,14 @@ def simulate_scheme(
     outcome.place_names = list(place_index)
     outcome.plans = log.records
     return outcome
+
+
+def _until_after(horizon_s: float, begin_s: float) -> float:
+    """Return a wait that ends just after the horizon: what happens at the horizon itself belongs to the scenario. [s]"""
+    wait_s = horizon_s - begin_s
+    while begin_s + wait_s <= horizon_s:  # the clock adds the wait to the beginning, and rounds
+        wait_s = math.nextafter(wait_s, math.inf)
+    return wait_s
 
 
 def _agenda(

@@ -21,7 +21,7 @@ from sim.worlds import (
 )
 
 from orbitsim.plan.delivery import ContactWindow
-from orbitsim.sim.engine import SchemeJob, simulate_scheme
+from orbitsim.sim.engine import SchemeJob, _until_after, simulate_scheme
 from orbitsim.sim.jobs import GroundStage, Part
 from orbitsim.sim.network import World
 from orbitsim.types.plan import Plan
@@ -92,6 +92,18 @@ def test_contacts_that_are_cut_by_the_scenario_s_ends():
 def test_a_transfer_may_end_at_the_very_end_of_the_scenario():
     run = simulate_scheme(one_satellite([(900.0, 1000.0)]), results(4 * MB, seconds=2.0, starts=(994.0,)))
     assert run.tasks[0].end_s == 1000.0
+
+
+def test_the_run_ends_just_after_the_horizon_wherever_the_clock_begins():
+    """SimPy adds the wait to the clock and rounds: for one beginning in fifty, the next float would fall back on it."""
+    rng = np.random.default_rng(1)
+    n_naive = 0
+    for horizon_s in (7200.0, 86400.0, 100.3):
+        for begin_s in rng.uniform(0.0, horizon_s, 2000).tolist():
+            end_s = begin_s + _until_after(horizon_s, begin_s)
+            assert horizon_s < end_s <= horizon_s * (1.0 + 1e-15)
+            n_naive += begin_s + (math.nextafter(horizon_s, math.inf) - begin_s) <= horizon_s
+    assert n_naive > 20
 
 
 @pytest.mark.parametrize(("start_s", "undeliverable"), [(109.0, False), (110.0, True), (111.0, True)])
