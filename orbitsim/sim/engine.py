@@ -338,7 +338,7 @@ def simulate_scheme(
 
 
 def _until_after(horizon_s: float, begin_s: float) -> float:
-    """Return a wait that ends just after the horizon: what happens at the horizon itself belongs to the scenario. [s]"""
+    """Return a wait that ends just after the horizon: what happens at the horizon itself still belongs to it. [s]"""
     wait_s = horizon_s - begin_s
     while begin_s + wait_s <= horizon_s:  # the clock adds the wait to the beginning, and rounds
         wait_s = math.nextafter(wait_s, math.inf)
