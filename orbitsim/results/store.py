@@ -50,7 +50,8 @@ def _check_target(folder: Path, *, force: bool) -> None:
     foreign = sorted(path.name for path in folder.iterdir() if path.suffix not in WRITTEN)
     if foreign:
         names = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        raise InputError(Problem("--out", f"holds a finished run and other files ({names}): move them away", str(folder)))
+        message = f"holds a finished run and other files ({names}): move them away"
+        raise InputError(Problem("--out", message, str(folder)))
     if not force:
         raise InputError(Problem("--out", "holds a finished run; give --force to replace it", str(folder)))
 
