@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -22,6 +22,9 @@ from orbitsim.scenario import Scenario
 from orbitsim.sim.controller import Decision, Question
 from orbitsim.types.plan import Plan, PlanResult
 from orbitsim.types.route import Route
+
+Candidate = tuple[str, Route]
+"""A scheme whose plan is looked at, and the route that it is for."""
 
 Deliver = Callable[[str, Route, float], float]
 """Scheme, route and start of a task -> when its last result is delivered on an empty network. [s]"""
@@ -75,11 +78,14 @@ class PlanDesk:
         return tuple(self._route(chain) for chain in chains)
 
     def _route(self, chain: tuple[int, ...]) -> Route:
-        stations = [index for index, station in enumerate(self.scenario.stations) if station.device is not None]
+        # By name, not by place in the file: the order of stations there says nothing.
+        stations = sorted(
+            (station.device is None, station.name, index) for index, station in enumerate(self.scenario.stations)
+        )
         return Route(
             sensor=self._space.sensor,
             chain=chain,
-            station=self._space.n_satellites + (stations[0] if stations else 0),
+            station=self._space.n_satellites + stations[0][-1],
             fixed=self.scenario.links.downlink.availability == "always",
         )
 
@@ -161,17 +167,22 @@ class PlanDesk:
         InfeasibleError
             When there is no plan, and none in force to go on with.
         """
-        route = question.route
-        if route is None:
-            choosing = self.scenario.planner.route == "choose" and scheme != "ground-only"
-            route = self._choose(scheme, question.t_s, deliver) if choosing else self.default_route
-        current = question.in_force.get(route)
+        current = None if question.route is None else question.in_force.get(question.route)
+        candidates = self._candidates(scheme, question.route)
+        if current is not None and current.plan_of == scheme:
+            candidates = [(scheme, current.route)]  # no contact had to be waited for, so the model was right about it
+        elif current is not None and len(candidates) > 1 and not question.n_waiting():
+            return replace(current, switch_s=0.0)  # nobody waits for an answer that takes simulations to find
         try:
-            decision = self.decide(scheme, route, question.t_s)
+            variant, route = candidates[0]
+            if len(candidates) > 1:
+                variant, route = self._choose(candidates, question.t_s, deliver)
+            decision = self.decide(variant, route, question.t_s)
         except InfeasibleError:
             if current is None:
                 raise
             return replace(current, switch_s=0.0)
+        current = question.in_force.get(route)
         if current is None or decision.plan == current.plan or self.load_s is None:
             return decision
         return self._worth_switching(current, decision, question)
@@ -181,7 +192,7 @@ class PlanDesk:
         rates = self.rates.at(route, t_s)
         result = self.plan(scheme, route, rates)
         return Decision(
-            route, result.plan, result.planner, result.cost.total_s, result.lower_bound_s, rates.rate_bps[-1]
+            route, result.plan, result.planner, result.cost.total_s, result.lower_bound_s, rates.rate_bps[-1], scheme
         )
 
     def _worth_switching(self, current: Decision, found: Decision, question: Question) -> Decision:
@@ -199,6 +210,7 @@ class PlanDesk:
             total_s=total_s,
             lower_bound_s=found.lower_bound_s,
             downlink_bps=found.downlink_bps,
+            plan_of=current.plan_of,
             switch_s=switch_s,
             kept=True,
         )
@@ -216,24 +228,49 @@ class PlanDesk:
         weights_bytes = graph.weights_bytes(self.scenario.workload.precision)
         return tuple(float(n_bytes) / rate_bytes_s for n_bytes in weights_bytes)
 
-    def _choose(self, scheme: str, t_s: float, deliver: Deliver) -> Route:
-        """Return the route with the earliest delivery for a task that meets an empty network."""
-        bounds: list[tuple[Route, float]] = []
+    def _candidates(self, scheme: str, route: Route | None) -> list[Candidate]:
+        """Return what a task may choose from: schemes that this one contains, each on every route that is open to it.
+
+        A delay model knows no contacts. Where results wait for one, work on the ground begins only after the wait, so
+        the plan that is best under the model need not deliver first; `hybrid` therefore also looks at the best plan
+        without the ground, and at the one that leaves everything to it.
+        """
+        planner = self.scenario.planner
+        choosing = planner.route == "choose" and scheme != "ground-only"
+        routes = (route,) if route is not None else self.candidate_routes if choosing else (self.default_route,)
+        contains: tuple[str, ...] = (scheme,)
+        waits = self.ground_computes and not self.default_route.fixed
+        if scheme == "hybrid" and waits and planner.judge == "simulation":
+            contains = ("hybrid", "collaborative", "ground-only")
+        return [(variant, route) for route in routes for variant in contains]
+
+    def _choose(self, candidates: Sequence[Candidate], t_s: float, deliver: Deliver) -> Candidate:
+        """Return the candidate with the earliest delivery for a task that meets an empty network."""
+        bounds: list[tuple[Candidate, float]] = []
         reasons: list[InfeasibleError] = []
-        for route in self.candidate_routes:
+        for variant, route in candidates:
             try:
-                bound_s = self.plan(scheme, route, self.rates.best(route)).lower_bound_s
-                self.plan(scheme, route, self.rates.at(route, t_s))
+                best = self.plan(variant, route, self.rates.best(route))
+                self.plan(variant, route, self.rates.at(route, t_s))
             except InfeasibleError as error:
                 reasons.append(error)
                 continue
-            exact = self.scenario.planner.delay_model == "exact"
-            earliest_s = t_s + (bound_s * (1.0 - _BOUND_SLACK) if exact else 0.0)
-            bounds.append((route, earliest_s if route.fixed else self.rates.opens_s(earliest_s)))
+            bounds.append(((variant, route), self._earliest_s(route, best, t_s)))
         if not bounds:
             raise reasons[0] if reasons else InfeasibleError("no chain of satellites can compute")
         most = self.scenario.planner.most_simulated_routes
-        return choose(bounds, lambda route: deliver(scheme, route, t_s), most_simulated=most).candidate
+        return choose(bounds, lambda key: deliver(*key, t_s), most_simulated=most).candidate
+
+    def _earliest_s(self, route: Route, best: PlanResult, t_s: float) -> float:
+        """Return a time before which no plan of a candidate delivers: the model's bound, then a contact is open."""
+        exact = self.scenario.planner.delay_model == "exact"
+        earliest_s = t_s + (best.lower_bound_s * (1.0 - _BOUND_SLACK) if exact else 0.0)
+        if route.fixed:
+            return earliest_s
+        n_computing = sum(station.device is not None for station in self.scenario.stations)
+        # Work that this plan leaves to the only station that computes begins when a contact opens, not before.
+        ground_s = self.work.n_batches * best.cost.compute_s[-1] if n_computing == 1 else 0.0
+        return max(self.rates.opens_s(earliest_s), self.rates.opens_s(t_s) + ground_s)
 
 
 _BOUND_SLACK = 1e-6  # contacts and delays are rounded; a bound that is a millionth lower is still one

@@ -92,6 +92,7 @@ def plan_table(scheme: str, run: SchemeRun, node_names: Callable[[Route], Sequen
                 decision.kept,
                 decision.switch_s,
                 decision.planner_used,
+                decision.plan_of,
                 names[node],
                 node,
                 *decision.plan.layers[node],
@@ -103,8 +104,8 @@ def plan_table(scheme: str, run: SchemeRun, node_names: Callable[[Route], Sequen
             for node in nodes
         )
     columns_of_row = (
-        "t_s", "reason", "task", "changed", "kept", "switch_s", "planner_used", "node", "position", "layer_start",
-        "layer_stop", "ratio", "expected_s", "lower_bound_s", "downlink_bps",
+        "t_s", "reason", "task", "changed", "kept", "switch_s", "planner_used", "plan_of", "node", "position",
+        "layer_start", "layer_stop", "ratio", "expected_s", "lower_bound_s", "downlink_bps",
     )  # fmt: skip
     columns: dict[str, Any] = {name: [row[index] for row in rows] for index, name in enumerate(columns_of_row)}
     return frame("plans", {"scheme": _repeated(scheme, len(rows)), **columns})

@@ -98,19 +98,25 @@ class Space:
 
     @cached_property
     def successors(self) -> Sequence[int]:
-        """For each satellite the one ahead in its plane; itself where crosslinks are switched off or it is alone."""
-        if self.scenario.links.isl.topology == "none":
-            return range(self.n_satellites)
+        """For each satellite the one ahead in its plane; itself where no crosslink between them ever opens."""
         parts = [
             plane_successors(shell.plane, shell.slot) + part.start
             for shell, part in zip(self.constellation.shells, self.constellation.slices, strict=True)
         ]
-        return [int(after) for after in np.concatenate(parts)]
+        ahead = [int(after) for after in np.concatenate(parts)]
+        return [after if after in self.neighbours(satellite) else satellite for satellite, after in enumerate(ahead)]
 
     def neighbours(self, satellite: int) -> Sequence[int]:
-        """Return the satellites that a satellite has a crosslink to, in order."""
-        edges = self.topology.edges
-        return sorted([*edges[edges[:, 0] == satellite, 1].tolist(), *edges[edges[:, 1] == satellite, 0].tolist()])
+        """Return the satellites to which a satellite has a crosslink that ever opens, in order."""
+        return self._neighbours.get(satellite, ())
+
+    @cached_property
+    def _neighbours(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for a, b in self.topology.edges[np.unique(self.topology.windows.edge)].tolist():
+            found.setdefault(a, []).append(b)
+            found.setdefault(b, []).append(a)
+        return {satellite: sorted(others) for satellite, others in found.items()}
 
     # -- where things are ----------------------------------------------------------------------------------------
 

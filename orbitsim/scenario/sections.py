@@ -190,6 +190,10 @@ class Planner(Section):
     route: Literal["first", "choose"] = "first"
     """The compute chain of a task: the first satellites from the sensor on along its plane, or the chain over the
     crosslinks with the earliest delivery, chosen when the task starts."""
+    judge: Literal["simulation", "model"] = "simulation"
+    """Who decides between plans that use the ground and plans that do not (scheme `hybrid`, real contacts): a
+    simulation of the task on an empty network, which knows when results have to wait for a contact, or the delay
+    model, which does not."""
     most_simulated_routes: Annotated[int, Field(ge=1, le=10_000)] = 16
     """Candidate chains that are simulated for one choice, at most."""
     weights_from: Literal["memory", "storage", "isl"] = "memory"

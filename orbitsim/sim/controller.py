@@ -49,6 +49,8 @@ class Decision:
         What the planner proved that no plan can beat; 0 when it proves nothing. [s]
     downlink_bps : float
         Downlink rate that the planner reckoned with. [bit/s]
+    plan_of : str
+        Scheme whose plan it is: `hybrid` may take the plan of a scheme that it contains.
     switch_s : float
         Time that loading weights takes on the way from the plan before to this one. [s]
     kept : bool
@@ -61,6 +63,7 @@ class Decision:
     total_s: float
     lower_bound_s: float
     downlink_bps: float
+    plan_of: str = ""
     switch_s: float = 0.0
     kept: bool = False
 

@@ -89,6 +89,7 @@ PLANS = (
     Column("kept", "bool", "a better plan was found, and not worth loading its weights"),
     Column("switch_s", "float64", "time that loading weights takes for the change that was made, or not worth it"),
     Column("planner_used", "category", "who made the plan"),
+    Column("plan_of", "category", "scheme whose plan it is: hybrid may take that of a scheme which it contains"),
     Column("node", "category", "satellite, or station"),
     Column("position", "int32", "position of the node on the route"),
     Column("layer_start", "int32", "first layer of the node"),
