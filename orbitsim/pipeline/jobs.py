@@ -14,8 +14,7 @@ from orbitsim.scenario import Scenario
 from orbitsim.sim.controller import Decision, Question
 from orbitsim.sim.engine import SchemeJob, simulate_scheme
 from orbitsim.sim.jobs import GroundStage
-from orbitsim.sim.network import Execution, World
-from orbitsim.sim.static import EXECUTION_OF
+from orbitsim.sim.network import World
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
@@ -40,11 +39,6 @@ class JobFactory:
         self.desk = PlanDesk(scenario, work, RateBook(links, world.windows, work.input_bytes))
         self._delivered_s: dict[tuple[str, Route, float], float] = {}
 
-    @property
-    def execution(self) -> Execution:
-        """How nodes work: as asked for, or as the planner's delay model assumes."""
-        return self.scenario.run.execution or EXECUTION_OF[self.scenario.planner.delay_model]
-
     def job(self, scheme: str, task_starts: Sequence[tuple[int, float]]) -> SchemeJob:
         """Return the job of a scheme.
 
@@ -57,12 +51,12 @@ class JobFactory:
         return self._job(scheme, task_starts, None)
 
     def _job(self, scheme: str, task_starts: Sequence[tuple[int, float]], route: Route | None) -> SchemeJob:
-        """Return the job of a scheme, on a given route or on the one that each task chooses."""
+        """Return the job of a scheme: each task as it chooses, or all on one route under the plan of the first."""
+        start_s = task_starts[0][1] if task_starts else 0.0
+        settled = None if route is None else self.desk.decide(scheme, route, start_s)
 
         def ask(question: Question) -> Decision:
-            if route is not None:
-                return self.desk.decide(scheme, route, question.t_s)
-            return self.desk.answer(scheme, question, self.deliver)
+            return settled or self.desk.answer(scheme, question, self.deliver)
 
         return SchemeJob(
             fixed=self.scenario.links.downlink.availability == "always",
@@ -72,11 +66,11 @@ class JobFactory:
             input_bytes=self.work.input_bytes,
             n_batches=self.work.n_batches,
             task_starts=task_starts,
-            execution=self.execution,
+            execution=self.desk.execution,
         )
 
     def deliver(self, scheme: str, route: Route, t_s: float) -> float:
-        """Simulate one task on a route, alone, and return when it is delivered; infinite when it is not. [s]"""
+        """Simulate one task on a route, alone, under the plan of its start, and return when it is delivered. [s]"""
         key = (scheme, route, t_s)
         if key not in self._delivered_s:
             run = simulate_scheme(self.world, self._job(scheme, [(0, t_s)], route), backlog="independent", record=False)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 
+import numpy as np
+
 from orbitsim.constants import BITS_PER_BYTE
 from orbitsim.errors import InfeasibleError
 from orbitsim.pipeline.rates import RateBook, Rates
@@ -14,12 +16,14 @@ from orbitsim.plan.evaluate import evaluate
 from orbitsim.plan.problem import Problem
 from orbitsim.plan.route_choice import candidate_chains, choose
 from orbitsim.plan.routing import first_chain
-from orbitsim.plan.schemes import plan_scheme
+from orbitsim.plan.schemes import directly, plan_scheme
 from orbitsim.plan.stages import Stage, stages_of
 from orbitsim.plan.switching import switch_seconds
 from orbitsim.plan.user_planner import planner_named
 from orbitsim.scenario import Scenario
 from orbitsim.sim.controller import Decision, Question
+from orbitsim.sim.network import Execution
+from orbitsim.sim.static import EXECUTION_OF
 from orbitsim.types.plan import Plan, PlanResult
 from orbitsim.types.route import Route
 
@@ -64,6 +68,11 @@ class PlanDesk:
         if not chain:
             raise InfeasibleError("no satellite can compute: the sensor may not, and it has no crosslink to another")
         return self._route(chain)
+
+    @property
+    def execution(self) -> Execution:
+        """How nodes work: as asked for, or as the planner's delay model assumes."""
+        return self.scenario.run.execution or EXECUTION_OF[self.scenario.planner.delay_model]
 
     @cached_property
     def candidate_routes(self) -> tuple[Route, ...]:
@@ -131,11 +140,13 @@ class PlanDesk:
             When the scheme has no plan.
         """
         problem = self.problem(route, rates)[0]
-        key = (scheme, id(problem))  # problems are kept, so that their ids stay their own
+        key = (scheme, id(problem), route.fixed)  # problems are kept, so that their ids stay their own
         if key not in self._results:
             planner = planner_named(self.scenario.planner.kind)
             try:
-                self._results[key] = plan_scheme(scheme, problem, planner, ground_computes=self.ground_computes)
+                self._results[key] = plan_scheme(
+                    scheme, problem, planner, ground_computes=self.ground_computes, direct=not route.fixed
+                )
             except InfeasibleError as error:
                 self._results[key] = error
         result = self._results[key]
@@ -201,10 +212,11 @@ class PlanDesk:
         problem = self.problem(found.route, self.rates.at(found.route, question.t_s))[0]
         waiting = replace(problem, n_batches=question.n_waiting() or self.work.n_batches)
         switch_s = switch_seconds(current.plan.layers, found.plan.layers, self.load_s)
-        gain_s = evaluate(waiting, current.plan).total_s - evaluate(waiting, found.plan).total_s
+        total = evaluate if found.route.fixed else directly
+        gain_s = total(waiting, current.plan).total_s - total(waiting, found.plan).total_s
         if gain_s > switch_s:
             return replace(found, switch_s=switch_s)
-        total_s = evaluate(problem, current.plan).total_s
+        total_s = total(problem, current.plan).total_s
         return replace(
             current,
             total_s=total_s,
@@ -250,27 +262,35 @@ class PlanDesk:
         reasons: list[InfeasibleError] = []
         for variant, route in candidates:
             try:
-                best = self.plan(variant, route, self.rates.best(route))
-                self.plan(variant, route, self.rates.at(route, t_s))
+                plan = self.plan(variant, route, self.rates.at(route, t_s)).plan
+                bounds.append(((variant, route), self.earliest_s(route, plan, t_s)))
             except InfeasibleError as error:
                 reasons.append(error)
-                continue
-            bounds.append(((variant, route), self._earliest_s(route, best, t_s)))
         if not bounds:
             raise reasons[0] if reasons else InfeasibleError("no chain of satellites can compute")
         most = self.scenario.planner.most_simulated_routes
         return choose(bounds, lambda key: deliver(*key, t_s), most_simulated=most).candidate
 
-    def _earliest_s(self, route: Route, best: PlanResult, t_s: float) -> float:
-        """Return a time before which no plan of a candidate delivers: the model's bound, then a contact is open."""
-        exact = self.scenario.planner.delay_model == "exact"
-        earliest_s = t_s + (best.lower_bound_s * (1.0 - _BOUND_SLACK) if exact else 0.0)
+    def earliest_s(self, route: Route, plan: Plan, t_s: float) -> float:
+        """Return a time before which a task that starts at a time under a plan is not delivered. [s]
+
+        The delay on an idle network at the best rates that the route ever has, with a downlink that costs nothing where
+        several satellites may deliver at once, and no work on the ground where several stations share it; then a
+        contact has to be open. All of these only bring the delivery forward.
+        """
+        model = MODEL_OF[self.execution]
+        problem = replace(self.problem(route, self.rates.best(route))[0], delay_model=model)
         if route.fixed:
-            return earliest_s
+            return t_s + evaluate(problem, plan).total_s * (1.0 - _BOUND_SLACK)
         n_computing = sum(station.device is not None for station in self.scenario.stations)
-        # Work that this plan leaves to the only station that computes begins when a contact opens, not before.
-        ground_s = self.work.n_batches * best.cost.compute_s[-1] if n_computing == 1 else 0.0
-        return max(self.rates.opens_s(earliest_s), self.rates.opens_s(t_s) + ground_s)
+        if n_computing > 1:
+            problem = replace(problem, compute_s=np.vstack([problem.compute_s[:-1], np.zeros(problem.n_layers)]))
+        cost = directly(problem, plan)
+        # Work that the plan leaves to the only station that computes begins when a contact opens, not before.
+        ground_s = self.work.n_batches * cost.compute_s[-1]
+        earliest_s = t_s + cost.total_s * (1.0 - _BOUND_SLACK)
+        return max(self.rates.opens_s(earliest_s), self.rates.opens_s(t_s) + ground_s * (1.0 - _BOUND_SLACK))
 
 
+MODEL_OF: dict[Execution, str] = {"overlapped": "exact", "sequential": "sequential", "serial": "serial"}
 _BOUND_SLACK = 1e-6  # contacts and delays are rounded; a bound that is a millionth lower is still one

@@ -82,9 +82,8 @@ class RateBook:
             return float(self.links.link(source, target).curve.rates_bps.max()) * (1.0 + _ROUNDING)
 
         hops = self._crosslinks(route)
-        down = self.links.space.scenario.links.downlink
-        # In budget mode it is not known beforehand which contact delivers, so the bound lets it cost nothing.
-        down_bps = down.rate_bps * (1.0 + _ROUNDING) if route.fixed or down.mode == "fixed" else math.inf
+        # With real contacts several satellites may deliver at once: the bound lets the downlink cost nothing.
+        down_bps = self.links.space.scenario.links.downlink.rate_bps * (1.0 + _ROUNDING) if route.fixed else math.inf
         return Rates(
             highest(route.sensor, route.chain[0]) if not route.sensor_computes else math.inf,
             (*(highest(a, b) for a, b in hops), down_bps),
