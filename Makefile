@@ -16,6 +16,7 @@ test: lint  ## everything that must hold: style, types, layers, tests
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - the backend comes first
+from matplotlib import pyplot as plt
 
 # Okabe and Ito's colours, told apart with any colour vision; line styles say the same without colour.
 STYLES = {
