@@ -12,9 +12,10 @@ from orbitsim.pipeline.work import Work, route_problem
 from orbitsim.plan.stages import Stage, stages_of
 from orbitsim.scenario import Scenario
 from orbitsim.sim.controller import Decision, Question
-from orbitsim.sim.engine import SchemeJob, simulate_scheme
+from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.jobs import GroundStage
 from orbitsim.sim.network import World
+from orbitsim.sim.scheme import SchemeJob
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from orbitsim.plan.stages import ORIGINS
 from orbitsim.results.frames import categories, frame
-from orbitsim.sim.engine import SchemeRun
 from orbitsim.sim.jobs import PART_COLUMNS, Part, Task
+from orbitsim.sim.scheme import SchemeRun
 from orbitsim.types.route import Route
 
 if TYPE_CHECKING:

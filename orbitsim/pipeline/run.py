@@ -20,8 +20,9 @@ from orbitsim.plan.stages import ORIGINS
 from orbitsim.results import metrics, store
 from orbitsim.results.provenance import provenance
 from orbitsim.scenario import Scenario
-from orbitsim.sim.engine import SchemeRun, simulate_scheme
+from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.network import World
+from orbitsim.sim.scheme import SchemeRun
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -74,9 +74,7 @@ class DeliveryBook:
     """
 
     def __init__(self, windows: Iterable[ContactWindow]) -> None:
-        self.windows: tuple[ContactWindow, ...] = tuple(
-            sorted(windows, key=lambda w: (w.start_s, w.satellite))
-        )
+        self.windows: tuple[ContactWindow, ...] = tuple(sorted(windows, key=lambda w: (w.start_s, w.satellite)))
         self._free_s = [window.start_s for window in self.windows]
         self._first = 0
         self.n_cancelled = 0

@@ -21,8 +21,9 @@ from sim.worlds import (
 )
 
 from orbitsim.plan.delivery import ContactWindow
-from orbitsim.sim.engine import SchemeJob, _until_after, simulate_scheme
+from orbitsim.sim.engine import _until_after, simulate_scheme
 from orbitsim.sim.jobs import GroundStage, Part
+from orbitsim.sim.scheme import SchemeJob
 from orbitsim.types.route import Route
 
 MB = 1e6

@@ -9,9 +9,10 @@ import pytest
 from sim.slow_twin import walk
 from sim.worlds import assert_sound, changing_job, make_world, one_layer_each, stage, times_of
 
-from orbitsim.sim.engine import SchemeJob, simulate_scheme
+from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.jobs import GroundStage
 from orbitsim.sim.network import World
+from orbitsim.sim.scheme import SchemeJob
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 

@@ -13,9 +13,9 @@ from orbitsim.link.schedule import LinkSchedule
 from orbitsim.plan.delivery import ContactWindow
 from orbitsim.plan.stages import Stage
 from orbitsim.sim.controller import Decision
-from orbitsim.sim.engine import SchemeJob, SchemeRun
 from orbitsim.sim.jobs import GroundStage
 from orbitsim.sim.network import World
+from orbitsim.sim.scheme import SchemeJob, SchemeRun
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
