@@ -17,6 +17,7 @@ def main() -> None:
     folder = Path(__file__).resolve().parent
     names = sys.argv[1:] or [name for name in ORDER if (folder / f"{name}.py").is_file()]
     sys.argv[1:] = []
+    sys.path.insert(0, str(folder))  # they share a module
     for name in names:
         print(f"\n=== {name}", flush=True)
         runpy.run_path(str(folder / f"{name}.py"), run_name="__main__")

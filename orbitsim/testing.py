@@ -108,6 +108,13 @@ def sample_problems(rng: np.random.Generator, n_problems: int) -> Iterator[Probl
             codec_ratio=np.array([0.05, 0.25, 1.0]),
             codec_accuracy=np.array([0.95, 0.98, 0.99]),
             min_accuracy=float(rng.choice([0.9, 0.97, 0.985])),
+            codec_loss=np.array([0.04, 0.01, 0.0]),
+            max_loss=float(rng.choice([0.0, 0.02, 0.09])),
+            rule=str(rng.choice(["per-hop", "per-hop", "cumulative"])),
+            max_compute_nodes=None if rng.random() < 0.7 else int(rng.integers(1, n_nodes + 1)),
+            memory_overhead_bytes=np.full(n_nodes, rng.choice([0.0, 5.0])),
+            encode_s_per_byte=np.full(n_nodes, rng.choice([0.0, 1e-8])),
+            decode_s_per_byte=np.full(n_nodes, rng.choice([0.0, 1e-8])),
             relay=bool(rng.random() < 0.5),
             delay_model=models[number % len(models)],
         )
@@ -118,6 +125,8 @@ def _ask(planner: Callable[[Problem], Plan], problem: Problem, number: int) -> P
         answer: Any = planner(problem)
     except InfeasibleError:
         return None
+    except Exception as error:
+        raise AssertionError(f"problem {number}: raised {type(error).__name__}: {error}") from error
     _require(isinstance(answer, Plan), number, f"must return a Plan, returned {type(answer).__name__}")
     fits = answer.n_nodes == problem.n_nodes and answer.n_layers == problem.n_layers
     _require(fits, number, f"must plan {problem.n_nodes} nodes and {problem.n_layers} layers, returned {answer}")

@@ -49,6 +49,9 @@ def options(
 
 def run_app() -> int:
     """Run the application and return its exit code; no error of ours shows a traceback."""
+    # A user's own planner is often a file in the working folder, which a console script does not look into.
+    if "" not in sys.path:
+        sys.path.append("")
     try:
         code = app(standalone_mode=False)
     except InputError as error:
@@ -59,12 +62,14 @@ def run_app() -> int:
         warn("error", str(error))
         return error.exit_code
     except typer.Exit as error:
+        if error.exit_code == EXIT_INTERRUPTED:  # newer versions of typer turn an interrupt into this
+            warn("interrupted", "nothing more was written")
         return error.exit_code
     except _USAGE_FAULT as error:
         error.show()
         return int(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        warn("interrupted", "nothing was written")
+        warn("interrupted", "nothing more was written")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (`| head`); what is left of it has nowhere to go.

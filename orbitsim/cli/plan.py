@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import replace
 from enum import StrEnum
@@ -22,6 +23,9 @@ EXAMPLE = (
     "Examples: [bold]orbitsim plan problem.json --verify[/bold] · "
     "[bold]orbitsim plan problem.json --front --format json[/bold]"
 )
+
+
+_MOST_SIMULATED = 1_000_000  # mini-batches: a minute or so of simulation
 
 
 class PlanFormat(StrEnum):
@@ -56,6 +60,7 @@ def command(
     fmt: Annotated[PlanFormat, typer.Option("--format", help="How to print the plan.")] = PlanFormat.TABLE,
 ) -> None:
     """Plan a problem: layers of every node and ratio of every hop, with the proof of optimality."""
+    from orbitsim.errors import InputError
     from orbitsim.plan.problem_file import read_problem
     from orbitsim.plan.user_planner import planner_named
 
@@ -63,10 +68,16 @@ def command(
     if delay_model is not None:
         task = replace(task, delay_model=delay_model.value)
     if show_front:
+        if verify or trace or planner != "optimal":
+            raise InputError("expected --front without --verify, --trace and --planner: it shows plans of its own")
         _print_front(task, fmt)
         return
     result = planner_named(planner)(task)
     answer = _answer(result)
+    if not math.isfinite(result.cost.total_s):
+        raise InputError("expected figures whose delay is a finite number of seconds; some are too large or too small")
+    if verify and task.n_batches > _MOST_SIMULATED:
+        raise InputError(f"expected at most {_MOST_SIMULATED} mini-batches for --verify, got {task.n_batches}")
     if verify:
         from orbitsim.sim.static import simulate_static
 
@@ -108,7 +119,9 @@ def _print_plan(task: Problem, result: PlanResult, answer: dict[str, Any]) -> No
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    proof = "proved optimal" if result.optimal else f"no plan is faster than {result.lower_bound_s:.10g} s"
+    proof = "proved optimal" if result.optimal else "nothing proved"
+    if not result.optimal and result.lower_bound_s > 0.0:
+        proof = f"no plan is faster than {result.lower_bound_s:.10g} s"
     console.print(
         f"total {answer['total_s']:.10f} s under the {task.delay_model} delay model ({result.planner}; {proof})"
     )

@@ -24,7 +24,7 @@ SettingOption = Annotated[
 ]
 OverrideOption = Annotated[
     list[str] | None,
-    typer.Option("--override", metavar="NAME", help="Apply a table of the file's [overrides]; repeatable."),
+    typer.Option("--override", metavar="NAME", help="Apply a named table of the file's overrides; repeatable."),
 ]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orbitsim.constants import BITS_PER_BYTE
 from orbitsim.errors import InfeasibleError
@@ -14,11 +17,10 @@ from orbitsim.pipeline.rates import RateBook, Rates
 from orbitsim.pipeline.work import NodeTables, Work, route_problem
 from orbitsim.plan.evaluate import evaluate
 from orbitsim.plan.problem import Problem
-from orbitsim.plan.route_choice import candidate_chains, choose
+from orbitsim.plan.route_choice import Chosen, candidate_chains, choose
 from orbitsim.plan.routing import first_chain
 from orbitsim.plan.schemes import directly, plan_scheme
 from orbitsim.plan.stages import Stage, stages_of
-from orbitsim.plan.switching import switch_seconds
 from orbitsim.plan.user_planner import planner_named
 from orbitsim.scenario import Scenario
 from orbitsim.sim.controller import Decision, Question
@@ -95,7 +97,7 @@ class PlanDesk:
             sensor=self._space.sensor,
             chain=chain,
             station=self._space.n_satellites + stations[0][-1],
-            fixed=self.scenario.links.downlink.availability == "always",
+            fixed=self.fixed,
         )
 
     @property
@@ -182,21 +184,21 @@ class PlanDesk:
         candidates = self._candidates(scheme, question.route)
         if current is not None and current.plan_of == scheme:
             candidates = [(scheme, current.route)]  # no contact had to be waited for, so the model was right about it
-        elif current is not None and len(candidates) > 1 and not question.n_waiting():
-            return replace(current, switch_s=0.0)  # nobody waits for an answer that takes simulations to find
+        dear = len(candidates) > 1 or self.load_s is not None
+        if current is not None and dear and not question.n_waiting():
+            return replace(current, switch_s=0.0, kept=False)  # nobody waits for an answer that is dear to find
         try:
-            variant, route = candidates[0]
-            if len(candidates) > 1:
-                variant, route = self._choose(candidates, question.t_s, deliver)
-            decision = self.decide(variant, route, question.t_s)
+            chosen = self._choose(candidates, question.t_s, deliver) if len(candidates) > 1 else None
+            variant, route = chosen.candidate if chosen is not None else candidates[0]
+            decision = replace(self.decide(variant, route, question.t_s), chosen=chosen)
         except InfeasibleError:
             if current is None:
                 raise
-            return replace(current, switch_s=0.0)
-        current = question.in_force.get(route)
-        if current is None or decision.plan == current.plan or self.load_s is None:
+            return replace(current, switch_s=0.0, kept=False)
+        in_force = question.in_force.get(route)
+        if in_force is None or decision.plan == in_force.plan or self.load_s is None:
             return decision
-        return self._worth_switching(current, decision, question)
+        return self._worth_switching(in_force, decision, question, deliver)
 
     def decide(self, scheme: str, route: Route, t_s: float) -> Decision:
         """Return the plan of a scheme on a route at a time, whatever plan is in force."""
@@ -206,25 +208,40 @@ class PlanDesk:
             route, result.plan, result.planner, result.cost.total_s, result.lower_bound_s, rates.rate_bps[-1], scheme
         )
 
-    def _worth_switching(self, current: Decision, found: Decision, question: Question) -> Decision:
-        """Return the plan found, or the one in force where loading weights would take longer than it saves."""
-        assert self.load_s is not None  # noqa: S101 - asked only where weights are loaded
-        problem = self.problem(found.route, self.rates.at(found.route, question.t_s))[0]
-        waiting = replace(problem, n_batches=question.n_waiting() or self.work.n_batches)
-        switch_s = switch_seconds(current.plan.layers, found.plan.layers, self.load_s)
+    def _worth_switching(self, current: Decision, found: Decision, question: Question, deliver: Deliver) -> Decision:
+        """Return the plan found, or the one in force where loading weights would take longer than it saves.
+
+        The gain is that of one task (of the mini-batches that wait, where some do), judged as the plan was found: by
+        the model, or by simulated delivery where plans of different schemes competed.
+        """
+        rates = self.rates.at(found.route, question.t_s)
+        problem = self.problem(found.route, rates)[0]
         total = evaluate if found.route.fixed else directly
-        gain_s = total(waiting, current.plan).total_s - total(waiting, found.plan).total_s
-        if gain_s > switch_s:
+        switch_s = self._loading_s(found, question)
+        if current.plan_of == found.plan_of:
+            waiting = replace(problem, n_batches=question.n_waiting() or self.work.n_batches)
+            gain_s = total(waiting, current.plan).total_s - total(waiting, found.plan).total_s
+        else:
+            before_s, after_s = (deliver(d.plan_of, d.route, question.t_s) for d in (current, found))
+            gain_s = math.inf if math.isinf(before_s) else before_s - after_s
+        if gain_s > switch_s or switch_s == 0.0:
             return replace(found, switch_s=switch_s)
-        total_s = total(problem, current.plan).total_s
         return replace(
             current,
-            total_s=total_s,
+            total_s=total(problem, current.plan).total_s,
             lower_bound_s=found.lower_bound_s,
             downlink_bps=found.downlink_bps,
-            plan_of=current.plan_of,
             switch_s=switch_s,
             kept=True,
+        )
+
+    def _loading_s(self, found: Decision, question: Question) -> float:
+        """Return the time that the satellites of a plan need to load what they do not hold, one after the other. [s]"""
+        stages = self.stages(found.route, found.plan)[: len(found.route.chain)]
+        return sum(
+            stage.weights.seconds_from(question.held.get(node))
+            for node, stage in zip(found.route.chain, stages, strict=True)
+            if stage.weights is not None
         )
 
     @cached_property
@@ -248,15 +265,32 @@ class PlanDesk:
         without the ground, and at the one that leaves everything to it.
         """
         planner = self.scenario.planner
-        choosing = planner.route == "choose" and scheme != "ground-only"
+        if scheme == "ground-only":
+            return [(scheme, route or self._ground_route)]
+        choosing = planner.route == "choose"
         routes = (route,) if route is not None else self.candidate_routes if choosing else (self.default_route,)
-        contains: tuple[str, ...] = (scheme,)
-        waits = self.ground_computes and not self.default_route.fixed
-        if scheme == "hybrid" and waits and planner.judge == "simulation":
-            contains = ("hybrid", "collaborative", "ground-only")
-        return [(variant, route) for route in routes for variant in contains]
+        found = [(scheme, each) for each in routes]
+        if scheme == "hybrid" and self.ground_computes and not self.fixed and planner.judge == "simulation":
+            found += [("collaborative", each) for each in routes]
+            found.append(("ground-only", route or self._ground_route))  # the same on every chain
+        return found
 
-    def _choose(self, candidates: Sequence[Candidate], t_s: float, deliver: Deliver) -> Candidate:
+    @property
+    def fixed(self) -> bool:
+        """Whether the downlink is idealised, so that routes are fixed beforehand."""
+        return self.scenario.links.downlink.availability == "always"
+
+    @cached_property
+    def _ground_route(self) -> Route:
+        """The route of what the ground computes: it needs no chain, only a sensor with a way down."""
+        try:
+            return self.default_route
+        except InfeasibleError:
+            if self.fixed:
+                raise  # the idealised downlink is that of the chain's last satellite
+            return self._route((self._space.sensor,))
+
+    def _choose(self, candidates: Sequence[Candidate], t_s: float, deliver: Deliver) -> Chosen[Candidate]:
         """Return the candidate with the earliest delivery for a task that meets an empty network."""
         bounds: list[tuple[Candidate, float]] = []
         reasons: list[InfeasibleError] = []
@@ -268,14 +302,24 @@ class PlanDesk:
                 reasons.append(error)
         if not bounds:
             raise reasons[0] if reasons else InfeasibleError("no chain of satellites can compute")
-        most = self.scenario.planner.most_simulated_routes
-        return choose(bounds, lambda key: deliver(*key, t_s), most_simulated=most).candidate
+        # The best-bounded route of every scheme, and the one without a choice, are looked at whatever the limit.
+        always: dict[str, Candidate] = {}
+        for candidate, _ in sorted(bounds, key=lambda item: item[1]):
+            always.setdefault(candidate[0], candidate)
+        with suppress(InfeasibleError):
+            always |= {f"{variant} on the first": (variant, self.default_route) for variant in list(always)}
+        return choose(
+            bounds,
+            lambda key: deliver(*key, t_s),
+            most_simulated=self.scenario.planner.most_simulated_routes,
+            always=set(always.values()),
+        )
 
     def earliest_s(self, route: Route, plan: Plan, t_s: float) -> float:
         """Return a time before which a task that starts at a time under a plan is not delivered. [s]
 
         The delay on an idle network at the best rates that the route ever has, with a downlink that costs nothing where
-        several satellites may deliver at once, and no work on the ground where several stations share it; then a
+        several satellites may deliver at once, and the work on the ground shared by all stations that compute; then a
         contact has to be open. All of these only bring the delivery forward.
         """
         model = MODEL_OF[self.execution]
@@ -283,13 +327,20 @@ class PlanDesk:
         if route.fixed:
             return t_s + evaluate(problem, plan).total_s * (1.0 - _BOUND_SLACK)
         n_computing = sum(station.device is not None for station in self.scenario.stations)
-        if n_computing > 1:
-            problem = replace(problem, compute_s=np.vstack([problem.compute_s[:-1], np.zeros(problem.n_layers)]))
+        if n_computing > 1:  # the fastest of them all at once is the least that it can take
+            problem = replace(problem, compute_s=np.vstack([problem.compute_s[:-1], self._shared_ground_s]))
         cost = directly(problem, plan)
-        # Work that the plan leaves to the only station that computes begins when a contact opens, not before.
+        # Work that the plan leaves to the ground begins when a contact opens, not before.
         ground_s = self.work.n_batches * cost.compute_s[-1]
         earliest_s = t_s + cost.total_s * (1.0 - _BOUND_SLACK)
         return max(self.rates.opens_s(earliest_s), self.rates.opens_s(t_s) + ground_s * (1.0 - _BOUND_SLACK))
+
+    @cached_property
+    def _shared_ground_s(self) -> NDArray[np.float64]:
+        """Time of each layer when all stations that compute share a task, each as fast as the fastest. [s]"""
+        devices = [station.device for station in self.scenario.stations if station.device is not None]
+        fastest_s: NDArray[np.float64] = np.min([self.work.costs[device].compute_s for device in devices], axis=0)
+        return fastest_s / len(devices)
 
 
 MODEL_OF: dict[Execution, str] = {"overlapped": "exact", "sequential": "sequential", "serial": "serial"}

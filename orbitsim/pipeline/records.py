@@ -10,6 +10,7 @@ import numpy as np
 
 from orbitsim.plan.stages import ORIGINS
 from orbitsim.results.frames import categories, frame
+from orbitsim.sim.controller import Decision
 from orbitsim.sim.jobs import PART_COLUMNS, Part, Task
 from orbitsim.sim.scheme import SchemeRun
 from orbitsim.types.route import Route
@@ -93,6 +94,8 @@ def plan_table(scheme: str, run: SchemeRun, node_names: Callable[[Route], Sequen
                 decision.switch_s,
                 decision.planner_used,
                 decision.plan_of,
+                ">".join(names),
+                *_proof(decision),
                 names[node],
                 node,
                 *decision.plan.layers[node],
@@ -104,11 +107,21 @@ def plan_table(scheme: str, run: SchemeRun, node_names: Callable[[Route], Sequen
             for node in nodes
         )
     columns_of_row = (
-        "t_s", "reason", "task", "changed", "kept", "switch_s", "planner_used", "plan_of", "node", "position",
-        "layer_start", "layer_stop", "ratio", "expected_s", "lower_bound_s", "downlink_bps",
+        "t_s", "reason", "task", "changed", "kept", "switch_s", "planner_used", "plan_of", "route", "candidates",
+        "simulated", "proved", "node", "position", "layer_start", "layer_stop", "ratio", "expected_s",
+        "lower_bound_s", "downlink_bps",
     )  # fmt: skip
     columns: dict[str, Any] = {name: [row[index] for row in rows] for index, name in enumerate(columns_of_row)}
     return frame("plans", {"scheme": _repeated(scheme, len(rows)), **columns})
+
+
+def _proof(decision: Decision) -> tuple[int, int, bool]:
+    """Return how many candidates a choice had, how many were simulated, and whether it is proved."""
+    chosen = decision.chosen
+    if chosen is None:
+        return 0, 0, True
+    proved = chosen.lower_bound_s >= chosen.delivery_s
+    return chosen.n_candidates, chosen.n_simulated, proved
 
 
 def resource_table(scheme: str, run: SchemeRun, open_s: Mapping[str, float], span_s: float) -> pd.DataFrame:

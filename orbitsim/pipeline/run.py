@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orbitsim import catalog
 from orbitsim.errors import InfeasibleError
 from orbitsim.pipeline import records
 from orbitsim.pipeline.contact_table import contact_table
@@ -20,9 +21,11 @@ from orbitsim.plan.stages import ORIGINS
 from orbitsim.results import metrics, store
 from orbitsim.results.provenance import provenance
 from orbitsim.scenario import Scenario
+from orbitsim.shipped import shipped_path
 from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.network import World
 from orbitsim.sim.scheme import SchemeRun
+from orbitsim.workload.traces import find_traces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,8 +116,12 @@ def run_scenario(
             summaries[scheme] = metrics.infeasible_summary(str(error), None)
             continue
         summaries[scheme] = _add_scheme(scheme, run, frames, factory, scenario)
+    if not starts:
+        notes.append("no task started: the sensor sees no target in any slot")
     progress("tables", 0, 1)
     tables = {name: _joined(parts) for name, parts in frames.items() if parts}
+    if "tasks" in tables:
+        notes += metrics.slower_slots(tables["tasks"])
     if scenario.run.record != "batches":
         tables.pop("batches", None)
     tables["contacts"] = contact_table(space)
@@ -123,7 +130,7 @@ def run_scenario(
     if every > 1:
         notes.append(f"links.parquet holds one step of {every}, for {len(used)} links; `orbitsim links` has all")
     tables["links"] = link_table(links, used, every=every)
-    return RunResult(scenario, {"schemes": summaries, **_assumptions(work)}, tables, notes, _inputs(scenario))
+    return RunResult(scenario, {"schemes": summaries, **_assumptions(work)}, tables, notes, _inputs(scenario, work))
 
 
 def task_starts(space: Space) -> list[tuple[int, float]]:
@@ -201,6 +208,7 @@ def _assumptions(work: Work) -> dict[str, Any]:
     return {
         "costs": {name: {"method": costs.method, "basis": costs.basis} for name, costs in work.costs.items()},
         "codec": {"table": work.codec.name, "origin": work.codec.origin, "source": work.codec.source},
+        "cite": _citations(work.scenario),
         "workload": {
             "model": work.graph.name,
             "n_layers": work.graph.n_layers,
@@ -212,13 +220,26 @@ def _assumptions(work: Work) -> dict[str, Any]:
     }
 
 
-def _inputs(scenario: Scenario) -> list[Path]:
+def _inputs(scenario: Scenario, work: Work) -> list[Path]:
     """Return files that the result depends on and that are not part of the scenario itself."""
     files = [Path(shell.file) for shell in scenario.shells if shell.kind in ("tle", "omm")]
     table = scenario.codec.table
-    if table is not None and Path(table).is_file():
-        files.append(Path(table))
+    if table is not None:
+        shipped = shipped_path("traces") / "codec"
+        named = [Path(table), *(shipped / f"{table}{suffix}" for suffix in (".toml", ".json"))]
+        files += [path for path in named if path.is_file()][:1]
+    if any(costs.method in ("trace", "trace-scaled") for costs in work.costs.values()):
+        files += find_traces()
     return files
+
+
+def _citations(scenario: Scenario) -> dict[str, str]:
+    """Return what to cite for the devices and the model of a scenario: key and text."""
+    found = [catalog.citations("model", scenario.workload.model)]
+    devices = {device for shell in scenario.shells for device in shell.devices}
+    devices |= {station.device for station in scenario.stations if station.device is not None}
+    found += [catalog.citations("device", device) for device in sorted(devices)]
+    return {citation.text: citation.url or citation.doi for group in found for citation in group}
 
 
 def save_run(result: RunResult, folder: Path, *, command: Iterable[str], force: bool = False) -> Path:

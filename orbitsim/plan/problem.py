@@ -172,7 +172,7 @@ class Problem:
                 bool(self.input_rate_bps > 0.0),
                 "expected a rate > 0 (inf: the sensor itself computes)",
             ),
-            ("n_batches", self.n_batches >= 1 and float(self.n_batches).is_integer(), "expected an integer >= 1"),
+            ("n_batches", _is_count(self.n_batches), f"expected an integer from 1 to {MOST_BATCHES}"),
             ("min_accuracy", not np.isnan(self.min_accuracy), "expected a number"),
             ("max_loss", not np.isnan(self.max_loss), "expected a number"),
             ("rule", self.rule in RULES, f"expected one of {', '.join(RULES)}"),
@@ -226,6 +226,14 @@ class Problem:
     def most_compute_nodes(self) -> int:
         """Nodes that may take a layer at most."""
         return self.n_nodes if self.max_compute_nodes is None else min(self.max_compute_nodes, self.n_nodes)
+
+
+MOST_BATCHES = 10**12
+"""Mini-batches of a task: above this, totals lose the digits in which plans differ."""
+
+
+def _is_count(n_batches: float) -> bool:
+    return bool(1 <= n_batches <= MOST_BATCHES and int(n_batches) == n_batches)
 
 
 def loss_limit(max_loss: float) -> float:

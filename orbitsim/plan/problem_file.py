@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from orbitsim.errors import InputError
 from orbitsim.errors import Problem as Fault
-from orbitsim.plan.problem import Problem
+from orbitsim.plan.problem import MOST_BATCHES, Problem
 
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -94,7 +94,7 @@ class ProblemTable(Table):
 
     delay_model: Literal["exact", "paper", "sequential", "serial"] = "exact"
     """How computing and sending overlap."""
-    n_batches: int = Field(ge=1)
+    n_batches: int = Field(ge=1, le=MOST_BATCHES)
     """Mini-batches in the task."""
     relay: bool = False
     """Whether a node may take no layer."""

@@ -9,11 +9,16 @@ best delivery found. So the choice is exact for a task that meets an empty netwo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from orbitsim.errors import InputError, Problem
+
 Key = TypeVar("Key", bound=Hashable)
+
+MOST_CHAINS = 5000
+"""Every candidate gets a plan and a bound before the first is simulated; a grid has 108 chains of five satellites."""
 
 
 def candidate_chains(
@@ -36,6 +41,11 @@ def candidate_chains(
     -------
     list of tuple of int
         In lexicographic order. A path ends early only where it cannot go on. Empty when nobody can compute.
+
+    Raises
+    ------
+    InputError
+        When there are more than `MOST_CHAINS`.
     """
     length = n_compute if sensor_computes else n_compute + 1
     found: list[tuple[int, ...]] = []
@@ -47,6 +57,9 @@ def candidate_chains(
             stack.extend((*path, node) for node in onward)
         else:
             found.append(path if sensor_computes else path[1:])
+            if len(found) > MOST_CHAINS:
+                message = f"expected few enough for a choice of routes: more than {MOST_CHAINS} chains are possible"
+                raise InputError(Problem("planner.max_compute_nodes", message))
     return sorted(chain for chain in found if chain)
 
 
@@ -74,7 +87,11 @@ class Chosen(Generic[Key]):
 
 
 def choose(
-    candidates: Iterable[tuple[Key, float]], simulate: Callable[[Key], float], *, most_simulated: int
+    candidates: Iterable[tuple[Key, float]],
+    simulate: Callable[[Key], float],
+    *,
+    most_simulated: int,
+    always: Collection[Key] = (),
 ) -> Chosen[Key]:
     """Choose the candidate that delivers first.
 
@@ -86,23 +103,28 @@ def choose(
         Delivery of a candidate; infinite when it never delivers. [s]
     most_simulated : int
         Stop after this many simulations, even without a proof.
+    always : collection of Key
+        Candidates that are simulated in any case unless their bound rules them out, and before the others.
 
     Raises
     ------
     ValueError
         When there is no candidate.
     """
-    ordered = sorted(enumerate(candidates), key=lambda item: (item[1][1], item[0]))
+    ordered = sorted(candidates, key=lambda item: item[1])  # a stable sort: ties keep their order
     if not ordered:
         raise ValueError("expected at least one candidate")
-    best, best_s, n_simulated = ordered[0][1][0], math.inf, 0
-    remaining_s = math.inf
-    for _, (candidate, bound_s) in ordered:
-        if n_simulated and (bound_s >= best_s or n_simulated >= most_simulated):
-            remaining_s = bound_s
-            break
+    first = [item for item in ordered if item[0] in always]
+    rest = [item for item in ordered if item[0] not in always]
+    best, best_s, n_simulated = ordered[0][0], math.inf, 0
+    left_s: list[float] = []
+    for candidate, bound_s in [*first, *rest]:
+        must = candidate in always or n_simulated < most_simulated
+        if n_simulated and (bound_s >= best_s or not must):
+            left_s.append(bound_s)
+            continue
         delivery_s = simulate(candidate)
         n_simulated += 1
         if delivery_s < best_s:
             best, best_s = candidate, delivery_s
-    return Chosen(best, best_s, min(best_s, remaining_s), n_simulated, len(ordered))
+    return Chosen(best, best_s, min([best_s, *left_s]), n_simulated, len(ordered))

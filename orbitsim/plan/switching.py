@@ -29,31 +29,3 @@ class Weights:
         low, high = max(self.start, held.start), min(self.stop, held.stop)
         total_s = self.loaded_by_s[self.stop] - self.loaded_by_s[self.start]
         return total_s - (self.loaded_by_s[high] - self.loaded_by_s[low]) if low < high else total_s
-
-
-def switch_seconds(
-    before: Sequence[tuple[int, int]], after: Sequence[tuple[int, int]], load_s: Sequence[float]
-) -> float:
-    """Return the time that a change of split adds to a task: each node loads when the first mini-batch reaches it.
-
-    Parameters
-    ----------
-    before, after : sequence of (int, int)
-        Layers of every node under the plan before and after.
-    load_s : sequence of float, (n_layers,)
-        Time to load each layer. [s]
-
-    Returns
-    -------
-    float
-        Sum over the nodes, an upper bound: a node that waits for input anyway hides part of it. [s]
-    """
-    cumulative = [0.0]
-    for seconds in load_s:
-        cumulative.append(cumulative[-1] + seconds)
-    # A node that held no layers before has all of its own to load, unlike at the deployment before the scenario.
-    return sum(
-        Weights(*new, cumulative).seconds_from(Weights(*old, cumulative))
-        for old, new in zip(before, after, strict=True)
-        if new[0] < new[1]
-    )

@@ -44,9 +44,15 @@ def planner_named(kind: str) -> Callable[[Problem], PlanResult]:
         raise InputError(Fault("planner.kind", f"expected one of {names}, or module:Name, got {kind!r}"))
     try:
         found = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(Fault("planner.kind", f"cannot be imported: {kind!r}: {error}")) from None
-    return _wrapped(kind, found() if isinstance(found, type) else found)
+        return _wrapped(kind, found() if isinstance(found, type) else found)
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a user's module raises is a fault of that module
+        raise InputError(Fault("planner.kind", f"cannot be imported: {kind!r}: {_named(error)}")) from None
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _wrapped(kind: str, planner: Any) -> Callable[[Problem], PlanResult]:
@@ -54,7 +60,12 @@ def _wrapped(kind: str, planner: Any) -> Callable[[Problem], PlanResult]:
         raise InputError(Fault("planner.kind", f"expected a callable Problem -> Plan, got {planner!r} from {kind!r}"))
 
     def ask(problem: Problem) -> PlanResult:
-        plan = planner(problem)
+        try:
+            plan = planner(problem)
+        except OrbitsimError:
+            raise
+        except Exception as error:
+            raise OrbitsimError(f"planner {kind} failed: {_named(error)}") from error
         if not isinstance(plan, Plan):
             raise OrbitsimError(f"planner {kind} must return orbitsim.types.plan.Plan, returned {type(plan).__name__}")
         try:

@@ -66,6 +66,35 @@ def scheme_summary(
     }
 
 
+def slower_slots(tasks: Any) -> list[str]:
+    """Say in how many slots the collaborative scheme is slower than its heuristics, by how much, and why.
+
+    Parameters
+    ----------
+    tasks : pandas.DataFrame
+        Rows of all schemes, schema `orbitsim.types.tables.TASKS`.
+    """
+    delays = tasks.pivot_table(index="task", columns="scheme", values="delay_s", observed=True)
+    waits = tasks.pivot_table(index="task", columns="scheme", values="contact_wait_s", observed=True)
+    notes: list[str] = []
+    for rival in ("collaborative-uniform", "collaborative-proportional"):
+        if not {"collaborative", rival} <= set(delays.columns):
+            continue
+        both = delays[["collaborative", rival]].dropna()
+        late_s = both["collaborative"] - both[rival]
+        slower = late_s[late_s > _SAME_S]
+        note = f"collaborative is slower than {rival} in {len(slower)} of the {len(both)} slots that both deliver"
+        if len(slower):
+            waited_s = (waits["collaborative"] - waits[rival])[slower.index]
+            cause = "waiting for a contact" if waited_s.sum() > 0.5 * slower.sum() else "queues of earlier tasks"
+            note += f", by {slower.max():.3g} s at most and {slower.mean():.3g} s on average, mostly by {cause}"
+        notes.append(note)
+    return notes
+
+
+_SAME_S = 1e-6  # delays that differ by less are the same up to rounding
+
+
 def infeasible_summary(reason: str, planner_used: str | None) -> dict[str, Any]:
     """Return the summary of a scheme that cannot run."""
     nothing: dict[str, float | None] = {"mean": None, "p50": None, "p95": None, "max": None}

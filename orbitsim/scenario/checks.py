@@ -78,6 +78,7 @@ def _steps(s: Any) -> Iterator[Problem]:
 
 def _planes(s: Any) -> Iterator[Problem]:
     yield from each(s.shells, "shells", _planes_of_shell)
+    yield from each(s.shells, "shells", _phasing_of_shell)
 
 
 def _planes_of_shell(shell: Any, key: str) -> Iterator[Problem]:
@@ -87,7 +88,10 @@ def _planes_of_shell(shell: Any, key: str) -> Iterator[Problem]:
         yield Problem(
             f"{key}.n_satellites", f"expected a multiple of n_planes = {shell.n_planes}, got {shell.n_satellites}"
         )
-    if shell.phasing >= shell.n_planes:
+
+
+def _phasing_of_shell(shell: Any, key: str) -> Iterator[Problem]:
+    if shell.kind in _GENERATED and shell.phasing >= shell.n_planes:
         yield Problem(
             f"{key}.phasing", f"expected a whole number below n_planes = {shell.n_planes}, got {shell.phasing}"
         )
@@ -230,12 +234,6 @@ def _targets_for_trigger(s: Any) -> Iterator[Problem]:
         yield Problem("workload.trigger", "expected 'slot' in a scenario without targets, got 'target'")
 
 
-def _ground_computes(s: Any) -> Iterator[Problem]:
-    if "ground-only" in s.run.schemes and all(station.device is None for station in s.stations):
-        expected = "expected a device at one station at least, for scheme ground-only"
-        yield Problem("stations.0.device", f"{expected}, got none")
-
-
 def _sensor_relays(s: Any) -> Iterator[Problem]:
     if not s.workload.sensor_computes and s.links.isl.topology == "none":
         expected = "expected true with links.isl.topology = 'none' (nobody else is reached)"
@@ -264,7 +262,6 @@ RULES: tuple[Rule, ...] = (
     _weather,
     _codec,
     _targets_for_trigger,
-    _ground_computes,
     _sensor_relays,
     _schemes,
 )

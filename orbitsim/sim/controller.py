@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from orbitsim.plan.route_choice import Chosen
+from orbitsim.plan.switching import Weights
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
@@ -23,12 +25,15 @@ class Question:
         The decision in force on every route so far.
     n_waiting : callable
         Counts the mini-batches on that route that no server has begun, and to which a new plan would apply.
+    held : mapping of int to Weights
+        Weights that each node holds now; a node that never computed is not in it, and gets its first ones for nothing.
     """
 
     t_s: float
     route: Route | None = None
     in_force: Mapping[Route, Decision] = field(default_factory=dict)
     n_waiting: Callable[[], int] = lambda: 0
+    held: Mapping[int, Weights] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,11 @@ class Decision:
     plan_of : str
         Scheme whose plan it is: `hybrid` may take the plan of a scheme that it contains.
     switch_s : float
-        Time that loading weights takes on the way from the plan before to this one. [s]
+        Time that loading weights takes for this plan, or for the better one that was not worth it. [s]
     kept : bool
         Whether a better plan was found, and not worth the switch.
+    chosen : Chosen or None
+        How the choice among candidates was proved; None where there was none to make.
     """
 
     route: Route
@@ -66,6 +73,7 @@ class Decision:
     plan_of: str = ""
     switch_s: float = 0.0
     kept: bool = False
+    chosen: Chosen[tuple[str, Route]] | None = None
 
 
 Ask = Callable[[Question], Decision]
@@ -88,6 +96,7 @@ class PlanLog:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
+        self.held: Mapping[int, Weights] = {}
         self._in_force: dict[Route, Decision] = {}
         self._answered: dict[Route, Plan] = {}
         self.records: list[PlanRecord] = []
@@ -97,9 +106,10 @@ class PlanLog:
         """Routes that have a plan, in the order of their first one."""
         return tuple(self._in_force)
 
-    def new_network(self) -> None:
-        """Forget which plans are in force, because the next task meets a network of its own."""
+    def new_network(self, held: Mapping[int, Weights]) -> None:
+        """Forget which plans are in force, because what follows meets a network of its own, with weights of its own."""
         self._in_force.clear()
+        self.held = held
 
     def plan(self, route: Route) -> Plan:
         """Return the plan in force on a route that a planner was asked for."""
@@ -115,10 +125,11 @@ class PlanLog:
         n_waiting: Callable[[], int] = lambda: 0,
     ) -> PlanRecord:
         """Ask the planner, note the answer, and return it."""
-        decision = self._ask(Question(t_s, route, self._in_force, n_waiting))
+        decision = self._ask(Question(t_s, route, self._in_force, n_waiting, self.held))
         changed = self._answered.get(decision.route) != decision.plan
         self._answered[decision.route] = decision.plan
         record = PlanRecord(t_s, task, reason, changed, decision)
-        self.records.append(record)
+        if changed or decision.kept or reason != "crosslink":  # of crosslinks only what came of them
+            self.records.append(record)
         self._in_force[decision.route] = decision
         return record

@@ -230,8 +230,8 @@ def simulate_scheme(
     for group in groups:
         begin_s = group[0][1] if backlog == "independent" and group else 0.0
         recorder = Recorder(enabled=record)
-        log.new_network()
         simulation = _Simulation(world, job, log, recorder, begin_s)
+        log.new_network(simulation.network.held)
 
         def begin(index: int, simulation: _Simulation = simulation) -> Callable[[float], None]:
             def start(now_s: float) -> None:

@@ -102,7 +102,7 @@ class Network:
         self._advance = advance
         self._rebook = rebook
         self._servers: dict[tuple[int, ...], Server] = {}
-        self._held: dict[int, Weights] = {}
+        self.held: dict[int, Weights] = {}
 
     @property
     def servers(self) -> list[Server]:
@@ -136,8 +136,8 @@ class Network:
     def _load(self, step: Step) -> float:
         """Note the weights that a node holds from now on, and return the time that loading them takes. [s]"""
         assert step.weights is not None  # noqa: S101 - the caller asks for steps with weights only
-        seconds = step.weights.seconds_from(self._held.get(step.node))
-        self._held[step.node] = step.weights
+        seconds = step.weights.seconds_from(self.held.get(step.node))
+        self.held[step.node] = step.weights
         return seconds
 
     def processor(self, node: int) -> Server:

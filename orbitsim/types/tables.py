@@ -90,6 +90,10 @@ PLANS = (
     Column("switch_s", "float64", "time that loading weights takes for the change that was made, or not worth it"),
     Column("planner_used", "category", "who made the plan"),
     Column("plan_of", "category", "scheme whose plan it is: hybrid may take that of a scheme which it contains"),
+    Column("route", "category", "compute chain and station that the answer is for"),
+    Column("candidates", "int32", "routes and schemes that were compared; 0 where there was no choice"),
+    Column("simulated", "int32", "how many of them were simulated"),
+    Column("proved", "bool", "no candidate delivers earlier on an empty network; true where there was no choice"),
     Column("node", "category", "satellite, or station"),
     Column("position", "int32", "position of the node on the route"),
     Column("layer_start", "int32", "first layer of the node"),
@@ -99,7 +103,9 @@ PLANS = (
     Column("lower_bound_s", "float64", "delay that the planner proved no plan can beat; 0 when it proves nothing"),
     Column("downlink_bps", "float64", "downlink rate that the planner reckoned with"),
 )
-"""One row for each answer of the planner and node; an answer that changed nothing is one row, of the first node."""
+"""One row for each answer of the planner and node; an answer that changed nothing is one row, of the first node.
+
+Of answers after a change of crosslinks only those are kept that changed something or were not worth it."""
 
 RESOURCES = (
     _SCHEME,

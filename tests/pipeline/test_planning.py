@@ -140,9 +140,8 @@ def test_a_switch_that_costs_more_than_it_saves_is_not_made():
 
 
 def test_a_switch_that_pays_is_made_and_its_loading_is_spent():
-    # The second split is far better for the many mini-batches of a task, and storage is quick.
     better = SPLITS[0]
-    worse = Plan(((0, 12), (12, 12), (12, 12), (12, 12)), (None, None, None, None))
+    worse = Plan(((0, 1), (1, 2), (2, 12), (12, 12)), (1 / 23.28, 1 / 23.28, None, None))  # most on the slowest board
     base = {"links.downlink.availability": "always", "workload.images_per_task": 3000, **COLLABORATIVE}
     loads = {"planner.weights_from": "storage", "planner.storage_rate_bytes_s": 2e7}
     free, _ = run_with(base, (worse, better), [600.0, 1e9])
@@ -150,12 +149,55 @@ def test_a_switch_that_pays_is_made_and_its_loading_is_spent():
     changed = [record for record in paid.plans if record.changed]
     assert [record.decision.plan for record in changed] == [worse, better]
     load_s = factory.desk.load_s
-    # The first node keeps layers 0-3; the second loads 4-7 and the third 8-11, which they did not hold. Both were idle
-    # before, so nothing else is in force there: their first weights are deployed beforehand.
-    assert changed[1].decision.switch_s == pytest.approx(sum(load_s[4:12]))
+    # The first node holds layer 0 and loads 1-3, the second holds 1 and loads 4-7, the third holds 8-11 already.
+    switch_s = math.fsum(load_s[1:4]) + math.fsum(load_s[4:8])
+    assert changed[1].decision.switch_s == pytest.approx(switch_s)
     first = next(task for task in paid.tasks if task.start_s == 600.0)
     twin = next(task for task in free.tasks if task.start_s == 600.0)
-    assert first.end_s >= twin.end_s
+    assert 0.0 < first.end_s - twin.end_s <= switch_s + 1e-9
+
+
+def test_free_loading_is_no_loading():
+    schemes = {"run.schemes": ["hybrid", "collaborative"], "run.backlog": "carry"}
+    free = run_scenario(small(schemes)).tables["tasks"]
+    quick = {"planner.weights_from": "storage", "planner.storage_rate_bytes_s": 1e15}
+    loaded = run_scenario(small({**schemes, **quick})).tables["tasks"]
+    assert (free["end_s"] - loaded["end_s"]).abs().max() < 1e-3
+
+
+def test_hybrid_on_chosen_routes_with_several_computing_stations_contains_the_others():
+    changes = {
+        "planner.route": "choose",
+        "links.isl.topology": "grid",
+        "shells.0.n_satellites": 64,
+        "shells.0.n_planes": 8,
+        "shells.0.phasing": 1,
+        "shells.0.altitude_m": 1200e3,
+        "stations": [
+            {"name": "a", "latitude_deg": -53.0, "longitude_deg": 180.0, "device": "rtx-4070-ti"},
+            {"name": "b", "latitude_deg": 40.0, "longitude_deg": 0.0, "device": "rtx-4090"},
+        ],
+        "run.schemes": ["hybrid", "collaborative", "ground-only"],
+        "run.backlog": "independent",
+        "clock.duration_s": 3600.0,
+    }
+    chosen = run_scenario(small(changes)).tables["tasks"]
+    ends = chosen.pivot_table(index="task", columns="scheme", values="end_s", observed=True)
+    assert len(ends) == 6
+    for scheme in ("collaborative", "ground-only"):
+        assert (ends["hybrid"] <= ends[scheme] + 1e-6).all(), scheme
+    first = run_scenario(small({**changes, "planner.route": "first"})).tables["tasks"]
+    before = first.pivot_table(index="task", columns="scheme", values="end_s", observed=True)
+    assert (ends["collaborative"] <= before["collaborative"] + 1e-6).all()
+
+
+def test_only_the_ground_needs_no_chain():
+    changes = {"links.isl.topology": "none", "workload.sensor_computes": True}
+    scenario = small(changes)
+    lonely = scenario.model_copy(update={"workload": scenario.workload.model_copy(update={"sensor_computes": False})})
+    schemes = run_scenario(lonely).summary["schemes"]
+    assert schemes["ground-only"]["status"] == "ok"
+    assert schemes["collaborative"]["status"] == "infeasible"
 
 
 @pytest.mark.parametrize("source", ["storage", "isl"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orbitsim.plan.switching import Weights, switch_seconds
+from orbitsim.plan.switching import Weights
 
 CUMULATIVE = [0.0, 1.0, 3.0, 6.0, 10.0]  # layers take 1, 2, 3, 4 s
 
@@ -39,10 +39,3 @@ def test_loading_equals_counting_layer_by_layer(held, wanted):
     layers = [layer for layer in range(*wanted) if layer not in range(*held)]
     counted = sum(CUMULATIVE[layer + 1] - CUMULATIVE[layer] for layer in layers)
     assert Weights(*wanted, CUMULATIVE).seconds_from(Weights(*held, CUMULATIVE)) == pytest.approx(counted, abs=1e-12)
-
-
-def test_a_change_of_split_adds_up_over_the_nodes():
-    load_s = [1.0, 2.0, 3.0, 4.0]
-    # The first node gives layer 1 away, the second takes it over, the third held nothing and takes layer 3.
-    assert switch_seconds([(0, 2), (2, 4), (4, 4)], [(0, 1), (1, 3), (3, 4)], load_s) == pytest.approx(2.0 + 4.0)
-    assert switch_seconds([(0, 2), (2, 4)], [(0, 2), (2, 4)], load_s) == 0.0
