@@ -18,9 +18,12 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Print every key of a scenario: type, default, range and meaning."""
+    from orbitsim.errors import InputError, Problem
     from orbitsim.scenario.reference import reference
 
     keys = [key for key in reference() if filter_ in key.path]
+    if not keys:
+        raise InputError(Problem("--filter", f"expected text that a key contains, got {filter_!r}"))
     if as_json:
         json.dump([asdict(key) for key in keys], sys.stdout, indent=1, ensure_ascii=False)
         sys.stdout.write("\n")

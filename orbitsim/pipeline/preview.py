@@ -129,7 +129,11 @@ def _contacts(space: Space) -> list[Line]:
         Line("longest gap", _hours(float(gaps.max())), attention=bool(gaps.max() > scenario.clock.slot_s)),
     ]
     tasks = task_starts(space)
-    late = sum(t_s >= ends[-1] for _, t_s in tasks)
+    reached = contacts.end_s[np.isin(contacts.satellite, list(space.reachable(space.sensor)))]
+    late = sum(t_s >= reached.max(initial=-math.inf) for _, t_s in tasks)
+    if len(reached) < len(contacts):
+        text = f"{len(reached)} of {len(contacts)}; no crosslink leads to the other satellites"
+        lines.append(Line("passes that the sensor can reach", text, attention=True))
     if down.availability != "always":
         lines.append(
             Line("tasks that cannot be delivered", f"{late} of {len(tasks)} start after the last contact", late > 0)
@@ -150,7 +154,7 @@ def _task(work: Work) -> list[Line]:
     load, sizes, n_batches = work.scenario.workload, work.any_costs, work.n_batches
     ratios = ", ".join(f"{ratio:.4g}" for ratio in work.codec.allowed(work.scenario.codec.max_accuracy_loss))
     model = f"{work.graph.name}, {work.graph.n_layers} layers, {work.graph.total_flop / 1e9:.1f} GFLOP a tile"
-    tiles = f"{work.n_tiles} of {load.images_per_task} images, in {n_batches} mini-batches of {load.batch_size}"
+    tiles = f"{work.n_tiles} tiles from {load.images_per_task} images, in {n_batches} mini-batches of {load.batch_size}"
     activation = f"{size(float(sizes.activation_bytes[0]))} a mini-batch uncompressed"
     return [
         Line("model", model),
@@ -199,7 +203,7 @@ def _load(factory: JobFactory, space: Space) -> list[Line]:
         stages = factory.desk.stages(decision.route, decision.plan)
         shares = _loads([stage.seconds for stage in stages], factory.work.n_batches, scenario.clock.slot_s)
         busy = [
-            f"{name} {share:.2f}"
+            f"{name} {share:.2g}"
             for name, share, stage in zip(factory.desk.node_names(decision.route), shares, stages, strict=True)
             if stage.computes
         ]

@@ -116,6 +116,8 @@ def run_scenario(
             summaries[scheme] = metrics.infeasible_summary(str(error), None)
             continue
         summaries[scheme] = _add_scheme(scheme, run, frames, factory, scenario)
+    if scenario.links.isl.topology != "none" and space.n_satellites > 1 and not space.neighbours(space.sensor):
+        notes.append(f"no crosslink of {scenario.workload.sensor} ever opens: it works alone")
     if not starts:
         notes.append("no task started: the sensor sees no target in any slot")
     progress("tables", 0, 1)
@@ -158,6 +160,7 @@ def build_world(links: LinkBook) -> World:
         windows=() if down.availability == "always" else links.contact_windows(),
         n_hops=space.n_hops,
         path=space.path,
+        reachable=space.reachable,
         hop_rate_bps=hop_rate_bps,
         hop_propagation_s=hop_propagation_s,
         changes_s=tuple(space.topology.changes_s.tolist()),

@@ -110,6 +110,20 @@ class Space:
         """Return the satellites to which a satellite has a crosslink that ever opens, in order."""
         return self._neighbours.get(satellite, ())
 
+    def reachable(self, satellite: int) -> frozenset[int]:
+        """Return the satellites that a satellite is connected with over crosslinks that ever open, itself included."""
+        if satellite not in self._reachable:
+            found, frontier = {satellite}, [satellite]
+            while frontier:
+                frontier = [node for at in frontier for node in self.neighbours(at) if node not in found]
+                found.update(frontier)
+            self._reachable |= dict.fromkeys(found, frozenset(found))
+        return self._reachable[satellite]
+
+    @cached_property
+    def _reachable(self) -> dict[int, frozenset[int]]:
+        return {}
+
     @cached_property
     def _neighbours(self) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}

@@ -79,16 +79,21 @@ class DeliveryBook:
         self._first = 0
         self.n_cancelled = 0
         self._left: dict[int, tuple[float, float]] = {}
-        self._last_end_s: dict[frozenset[int] | None, float] = {}
+        self._last_end_s: dict[tuple[frozenset[int] | None, frozenset[int] | None], float] = {}
         self._of_pair: dict[tuple[int, int], list[int]] = {}
         for index, window in enumerate(self.windows):
             self._of_pair.setdefault((window.satellite, window.station), []).append(index)
 
-    def last_end_s(self, stations: Collection[int] | None = None) -> float:
-        """Return the end of the last contact with one of some stations (None: any); -inf when there is none. [s]"""
-        key = None if stations is None else frozenset(stations)
+    def last_end_s(self, stations: Collection[int] | None = None, satellites: frozenset[int] | None = None) -> float:
+        """Return the end of the last contact of some satellites with some stations (None: any); -inf without. [s]"""
+        key = (None if stations is None else frozenset(stations), satellites)
         if key not in self._last_end_s:
-            ends = (window.end_s for window in self.windows if key is None or window.station in key)
+            ends = (
+                window.end_s
+                for window in self.windows
+                if (key[0] is None or window.station in key[0])
+                and (satellites is None or window.satellite in satellites)
+            )
             self._last_end_s[key] = max(ends, default=-math.inf)
         return self._last_end_s[key]
 

@@ -118,8 +118,8 @@ def _violations(problem: Problem, plan: Plan, loss: float) -> list[Violation]:
         )
         if needed > memory_limit(problem.memory_bytes[node]):
             excess_bytes = needed - float(problem.memory_bytes[node])
-            message = f"{names[node]} needs {needed:.6g} B for layers {start}-{stop - 1} and has "
-            message += f"{problem.memory_bytes[node]:.6g} B ({excess_bytes:.6g} B too few)"
+            message = f"{names[node]} needs {needed / 1e9:.6g} GB for layers {start}-{stop - 1} and has "
+            message += f"{problem.memory_bytes[node] / 1e9:.6g} GB ({excess_bytes / 1e9:.6g} GB too few)"
             found.append(Violation("memory", message, excess_bytes, node))
     for node, q in enumerate(plan.ratio):
         if q is None:

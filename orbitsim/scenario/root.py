@@ -24,7 +24,7 @@ class Scenario(Section):
     name: Title
     """Name of the scenario; names the run folder."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
-    """Seed of every random stream."""
+    """Seed of every random stream; kept with the results. No part of a run draws random numbers yet."""
     clock: Clock
     """When it happens."""
     shells: Annotated[tuple[Shell, ...], AsTuple, Field(min_length=1)]

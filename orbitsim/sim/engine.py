@@ -126,9 +126,10 @@ class _Simulation:
             self._release(MiniBatch(task, number, ()), now_s)
 
     def _last_contact_s(self, route: Route) -> float:
-        """End of the last contact with a station that may receive what the plan in force delivers. [s]"""
-        _, delivery, _ = self._way(route)
-        return self._book.last_end_s(delivery.ground or None if delivery is not None else None)
+        """End of the last contact that results under the plan in force can reach, and that may receive them. [s]"""
+        _, delivery, holder = self._way(route)
+        stations = delivery.ground or None if delivery is not None else None
+        return self._book.last_end_s(stations, self.world.reachable(holder))
 
     def _release(self, batch: MiniBatch, now_s: float) -> None:
         """Give a mini-batch that has not begun the plan in force, from the sensor or the first node on."""

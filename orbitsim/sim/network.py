@@ -41,6 +41,8 @@ class World:
         Hops from a satellite to every satellite at a time; negative where there is no way.
     path : callable
         Satellites on the way from one to another at a time, both ends included.
+    reachable : callable
+        Satellites that a satellite is ever connected with, itself included; None for all.
     hop_rate_bps, hop_propagation_s : float
         Typical crosslink, for estimates of arrival only. [bit/s, s]
     half_duplex : bool
@@ -57,6 +59,7 @@ class World:
     windows: tuple[ContactWindow, ...] = ()
     n_hops: Callable[[int, float], Sequence[int]] = field(default=lambda _satellite, _t_s: ())
     path: Callable[[int, int, float], Sequence[int]] = field(default=lambda _source, _target, _t_s: ())
+    reachable: Callable[[int], frozenset[int] | None] = lambda _satellite: None
     hop_rate_bps: float = 1.0
     hop_propagation_s: float = 0.0
     half_duplex: bool = False

@@ -314,7 +314,7 @@ def test_an_infeasible_scheme_says_why_and_the_others_run():
     result = run_scenario(small({"workload.model_memory_bytes": 12e9, "run.schemes": ["single-satellite", "hybrid"]}))
     item = result.summary["schemes"]["single-satellite"]
     assert item["status"] == "infeasible"
-    assert "p-00 needs 1.2e+10 B" in item["reason"]
+    assert "p-00 needs 12 GB" in item["reason"]
     assert result.summary["schemes"]["hybrid"]["status"] == "ok"
     assert set(result.tables["tasks"]["scheme"]) == {"hybrid"}
 

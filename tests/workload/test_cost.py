@@ -180,7 +180,9 @@ def test_profiles_of_something_else_are_passed_over(vit_b):
     assert costs.method == "flop-over-rate"
 
 
-@pytest.mark.parametrize(("name", "batch_sizes"), [("cpu-xeon-amx-vm-1t", (1, 8, 64)), ("cpu-xeon-amx-vm-2t", (1, 8))])
+@pytest.mark.parametrize(
+    ("name", "batch_sizes"), [("cpu-xeon-amx-vm-1t", (1, 8, 64)), ("cpu-xeon-amx-vm-2t", (1, 8, 64))]
+)
 def test_shipped_processor_is_measured_where_it_was_measured(vit_b, name, batch_sizes):
     def costs(batch_size, profiles):
         settings = {**SCENARIO, "precision": "fp32", "batch_size": batch_size}
