@@ -62,8 +62,6 @@ def run_app() -> int:
         warn("error", str(error))
         return error.exit_code
     except typer.Exit as error:
-        if error.exit_code == EXIT_INTERRUPTED:  # newer versions of typer turn an interrupt into this
-            warn("interrupted", "nothing more was written")
         return error.exit_code
     except _USAGE_FAULT as error:
         error.show()
@@ -75,4 +73,6 @@ def run_app() -> int:
         # The reader of our output went away (`| head`); what is left of it has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    if code == EXIT_INTERRUPTED:  # newer versions of typer turn an interrupt into this
+        warn("interrupted", "nothing more was written")
     return code if isinstance(code, int) else 0

@@ -113,10 +113,10 @@ class Space:
     def reachable(self, satellite: int) -> frozenset[int]:
         """Return the satellites that a satellite is connected with over crosslinks that ever open, itself included."""
         if satellite not in self._reachable:
-            found, frontier = {satellite}, [satellite]
+            found, frontier = {satellite}, {satellite}
             while frontier:
-                frontier = [node for at in frontier for node in self.neighbours(at) if node not in found]
-                found.update(frontier)
+                frontier = {node for at in frontier for node in self.neighbours(at)} - found
+                found |= frontier
             self._reachable |= dict.fromkeys(found, frozenset(found))
         return self._reachable[satellite]
 

@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -341,3 +343,28 @@ def test_a_closed_pipe_is_no_traceback(scenario):
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert done.stdout.startswith("link,")
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_says_so_and_leaves_nothing(tmp_path):
+    code = "from orbitsim.cli import main; main()"
+    out = tmp_path / "runs" / "cut"
+    words = [sys.executable, "-c", code, "run", "leo12-vitg", "--out", str(out)]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    time.sleep(3.0)  # the run takes longer, and is somewhere between its imports and its tables
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert not out.exists()
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_every_benchmark_is_found_and_starts():
+    folder = Path(__file__).resolve().parents[2]
+    for name in ("propagation", "visibility", "contact_edges", "passages", "planner", "whole_command"):
+        code = (
+            f"import sys, runpy; sys.path.insert(0, 'benchmarks'); runpy.run_path('benchmarks/{name}.py', run_name='x')"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 or "brahe" in done.stderr or "highspy" in done.stderr, done.stderr
