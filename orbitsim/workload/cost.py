@@ -62,6 +62,8 @@ class LayerCosts:
         Uncompressed bytes that leave each layer; the last entry is the result, which is never compressed. [B]
     input_bytes : float
         Raw input of the first layer. [B]
+    profile : Profile or None
+        The profile whose rows are these times as they stand (method ``trace``): its samples may be replayed.
     """
 
     device: str
@@ -78,6 +80,7 @@ class LayerCosts:
     memory_overhead_bytes: float
     activation_bytes: FloatArray
     input_bytes: float
+    profile: Profile | None = None
 
     @property
     def n_layers(self) -> int:
@@ -95,6 +98,7 @@ class LayerTimes:
     basis: str
     energy_j: FloatArray | None
     energy_origin: Origin | None
+    profile: Profile | None = None
 
 
 def layer_costs(
@@ -156,6 +160,7 @@ def layer_costs(
         memory_overhead_bytes=overhead,
         activation_bytes=activation_bytes(graph, batch_size, activation_bytes_per_value),
         input_bytes=input_bytes(graph, batch_size, bytes_per_pixel),
+        profile=times.profile,
     )
     for array in (costs.compute_s, costs.energy_j, costs.memory_bytes, costs.activation_bytes):
         if array is not None:
@@ -256,11 +261,12 @@ def _from_profile(device: Device, profile: Profile, batch_size: int) -> LayerTim
         method = "trace-scaled"
         basis = f"{name}, scaled from batch {profile.batch_size} in proportion to the samples"
         origin = (_MODELLED,) * profile.n_layers
+    as_it_stands = profile if scale == 1.0 else None
     energy = profile.layer_energy_j()
     if energy is not None:
-        return LayerTimes(seconds, origin, method, basis, energy * scale, weakest_origin(origin))
+        return LayerTimes(seconds, origin, method, basis, energy * scale, weakest_origin(origin), as_it_stands)
     energy = _active_energy_j(device, seconds)
-    return LayerTimes(seconds, origin, method, basis, energy, None if energy is None else "modelled")
+    return LayerTimes(seconds, origin, method, basis, energy, None if energy is None else "modelled", as_it_stands)
 
 
 def _modelled(device: Device, seconds: FloatArray, method: Method, basis: str, figure: Figure) -> LayerTimes:
