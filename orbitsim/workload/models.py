@@ -39,6 +39,10 @@ class ModelGraph:
         Values that are alive at once inside a block at most, weights aside. [1]
     n_unique_parameters : int
         Parameters of the whole model, a tied table counted once. [1]
+    embedding_flop, head_flop : float
+        The part of the first layer's FLOP that is the embedding's, and of the last layer's that is the head's. [FLOP]
+    embedding_parameters, head_parameters : float
+        Likewise of `n_parameters`. [1]
     """
 
     name: str
@@ -50,6 +54,10 @@ class ModelGraph:
     activation_values: FloatArray
     workspace_values: int
     n_unique_parameters: int
+    embedding_flop: float = 0.0
+    head_flop: float = 0.0
+    embedding_parameters: float = 0.0
+    head_parameters: float = 0.0
 
     @property
     def n_layers(self) -> int:
@@ -136,6 +144,10 @@ def transformer_graph(name: str, a: Architecture) -> ModelGraph:
         activation_values=np.full(a.n_blocks, float(n_tokens * a.width)),
         workspace_values=n_tokens * max(attention_values, mlp_values),
         n_unique_parameters=n_unique,
+        embedding_flop=2.0 * _embedding_mac(a),
+        head_flop=2.0 * _head_mac(a),
+        embedding_parameters=float(_embedding_parameters(a, n_tokens)),
+        head_parameters=float(head_parameters + tied_parameters),
     )
     for array in (graph.flop, graph.n_parameters, graph.activation_values):
         array.setflags(write=False)
