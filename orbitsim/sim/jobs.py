@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Protocol
 
 from orbitsim.link.capacity import CapacityCurve
 from orbitsim.plan.delivery import Booking
@@ -28,6 +29,18 @@ class Part(IntEnum):
 
 
 PART_COLUMNS = ("queue_s", "compute_s", "codec_s", "isl_s", "downlink_s", "propagation_s", "contact_wait_s")
+
+
+class Draws(Protocol):
+    """Times of a stage that differ from one mini-batch to the next, in place of one time for all."""
+
+    def draw(self, task: int, batch: int) -> float:
+        """Return how long the stage takes for a mini-batch of a task, codec included; asked once, as it begins. [s]"""
+        ...
+
+    def done(self) -> None:
+        """Note that the mini-batch drawn last is done."""
+        ...
 
 
 class Step:
@@ -59,6 +72,8 @@ class Step:
         Whether a mini-batch in this step has begun its plan; the way of raw tiles to the first node comes before it.
     weights : Weights or None
         Weights that computing needs on the node; None where all are in memory.
+    draws : Draws or None
+        Times of computing by mini-batch, in place of `seconds`.
 
     Attributes
     ----------
@@ -71,8 +86,8 @@ class Step:
     """
 
     __slots__ = (
-        "begins", "codec_s", "count", "curve", "delay_at", "ends_s", "energy_j", "gated", "has_outages", "n_bytes",
-        "node", "origin_s", "part", "seconds", "server", "starts_s", "weights",
+        "begins", "codec_s", "count", "curve", "delay_at", "draws", "ends_s", "energy_j", "gated", "has_outages",
+        "n_bytes", "node", "origin_s", "part", "seconds", "server", "starts_s", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -90,8 +105,10 @@ class Step:
         origin_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
         begins: bool = True,
         weights: Weights | None = None,
+        draws: Draws | None = None,
     ) -> None:
         self.weights = weights
+        self.draws = draws
         self.server = server
         self.node = node
         self.part = part

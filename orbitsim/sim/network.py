@@ -13,7 +13,7 @@ import simpy
 from orbitsim.link.schedule import LinkSchedule
 from orbitsim.plan.delivery import ContactWindow
 from orbitsim.plan.switching import Weights
-from orbitsim.sim.jobs import Part, Step
+from orbitsim.sim.jobs import Draws, Part, Step
 from orbitsim.sim.places import Server
 from orbitsim.sim.processes import Advance, Rebook, serve
 from orbitsim.sim.recorder import Recorder
@@ -164,6 +164,7 @@ class Network:
         origin_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
         *,
         weights: Weights | None = None,
+        draws: Draws | None = None,
     ) -> Step:
         """Return the step of computing on a node."""
         return Step(
@@ -175,6 +176,7 @@ class Network:
             energy_j=energy_j,
             origin_s=origin_s,
             weights=weights,
+            draws=draws,
         )
 
     def send(self, source: int, target: int, n_bytes: float, *, begins: bool = True) -> Step:

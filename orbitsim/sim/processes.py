@@ -95,7 +95,8 @@ def serve(
             start = env.now
             curve = step.curve
             if curve is None:
-                duration = step.seconds
+                draws = step.draws
+                duration = step.seconds if draws is None else draws.draw(batch.task.index, batch.index)
                 batch.started = True
             else:
                 finish = curve.finish_at(start, step.n_bytes)
@@ -116,6 +117,8 @@ def serve(
                 parts[_COMPUTE] += duration - step.codec_s
                 parts[_CODEC] += step.codec_s
                 busy = duration
+                if draws is not None:
+                    draws.done()
             else:
                 task = batch.task
                 if part is _ISL:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import simpy
+from numpy.typing import ArrayLike
 
 from orbitsim.link.capacity import CapacityCurve
 from orbitsim.link.schedule import LinkSchedule
@@ -49,6 +51,20 @@ class StaticRun:
     n_passages: int
 
 
+class _Given:
+    """Times of a stage by mini-batch, as given."""
+
+    def __init__(self, seconds: list[float]) -> None:
+        self._seconds = seconds
+
+    def draw(self, _task: int, batch: int) -> float:
+        """Return the time of a mini-batch. [s]"""
+        return self._seconds[batch]
+
+    def done(self) -> None:
+        """Keep no account."""
+
+
 def simulate_static(
     problem: Problem,
     plan: Plan,
@@ -56,6 +72,7 @@ def simulate_static(
     execution: Execution | None = None,
     curves: Sequence[CapacityCurve] | None = None,
     input_curve: CapacityCurve | None = None,
+    stage_s: ArrayLike | None = None,
     record: bool = False,
 ) -> StaticRun:
     """Run one task of a problem under a plan, alone, mini-batch by mini-batch.
@@ -72,12 +89,20 @@ def simulate_static(
         Capacity of each hop, instead of the problem's constant rates.
     input_curve : CapacityCurve, optional
         Capacity of the way to node 0, instead of the problem's constant rate.
+    stage_s : (n_nodes, n_batches) array_like, optional
+        Time that each node's stage takes for each mini-batch, codec included, instead of the plan's; rows of nodes that
+        compute nothing are not looked at. [s]
     record : bool
         Keep every passage.
 
     Returns
     -------
     StaticRun
+
+    Raises
+    ------
+    ValueError
+        If `stage_s` has another shape, or a time in it is not a finite number from 0.
     """
     if execution is None:
         execution = EXECUTION_OF[problem.delay_model]
@@ -86,6 +111,7 @@ def simulate_static(
     if input_curve is None and problem.input_rate_bps < math.inf:
         input_curve = CapacityCurve.constant(problem.input_rate_bps)
     n_nodes, n_hops = problem.n_nodes, problem.n_hops
+    given_s = None if stage_s is None else _checked(stage_s, (n_nodes, int(problem.n_batches)), plan)
     sensor, sink = n_nodes, n_nodes + 1
 
     def link(source: int, _target: int) -> LinkSchedule:
@@ -116,7 +142,8 @@ def simulate_static(
         steps.append(network.send(sensor, 0, problem.input_bytes))
     for node, stage in enumerate(stages_of(problem, plan)):
         if stage.computes:
-            steps.append(network.compute(node, stage.seconds, stage.codec_s))
+            draws = None if given_s is None else _Given(given_s[node])
+            steps.append(network.compute(node, stage.seconds, 0.0 if draws else stage.codec_s, draws=draws))
         if node < n_hops:
             steps.append(network.send(node, node + 1 if node + 1 < n_nodes else sink, stage.n_bytes))
     task = Task(0, 0.0, int(problem.n_batches), Route(sensor, (0,), None, fixed=True))
@@ -130,3 +157,13 @@ def simulate_static(
         passages=recorder.passages(),
         n_passages=sum(server.n_served for server in network.servers),
     )
+
+
+def _checked(stage_s: ArrayLike, shape: tuple[int, int], plan: Plan) -> list[list[float]]:
+    times = np.asarray(stage_s, dtype=np.float64)
+    if times.shape != shape:
+        raise ValueError(f"expected stage_s of shape (n_nodes, n_batches) = {shape}, got {times.shape}")
+    computing = times[list(plan.computing_nodes)]
+    if not (np.isfinite(computing).all() and (computing >= 0.0).all()):
+        raise ValueError("expected stage_s of finite seconds from 0 on every node that computes")
+    return [row.tolist() for row in times]
