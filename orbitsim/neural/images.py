@@ -194,8 +194,8 @@ def augmented(images: ByteArray, generator: np.random.Generator, *, pad_share: f
     n, size = images.shape[0], images.shape[1]
     pad = round(pad_share * size)
     padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
-    turns: IntArray = generator.integers(0, 4, size=n)
-    mirrored: npt.NDArray[np.bool_] = generator.random(size=n) < 0.5
+    turns: IntArray = generator.integers(0, 4, size=(n,))
+    mirrored: npt.NDArray[np.bool_] = generator.random(size=(n,)) < 0.5
     offsets: IntArray = generator.integers(0, 2 * pad + 1, size=(n, 2))
     out = np.empty_like(images)
     for index in range(n):
