@@ -1,6 +1,7 @@
 """The scenario: every key a user may set, with its default, range and meaning."""
 
 from orbitsim.scenario.checks import satellite_names
+from orbitsim.scenario.devices import TracedDevice
 from orbitsim.scenario.links import Links, OpticalDownlink, OpticalIsl, RadioDownlink, RadioIsl
 from orbitsim.scenario.root import Scenario, validate_scenario
 from orbitsim.scenario.sections import (
@@ -31,6 +32,7 @@ __all__ = [
     "Shell",
     "Station",
     "Target",
+    "TracedDevice",
     "WalkerShell",
     "Workload",
     "satellite_names",

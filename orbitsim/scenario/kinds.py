@@ -17,9 +17,19 @@ def models_of(annotation: Any) -> Iterator[type[BaseModel]]:
     """Yield the models that a key may hold; none for a plain value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif get_origin(annotation) in (Annotated, Union, types.UnionType, tuple):
+    elif get_origin(annotation) in (Annotated, Union, types.UnionType, tuple, dict):
         for arg in get_args(annotation):
             yield from models_of(arg)
+
+
+def table_path(path: str, annotation: Any) -> str:
+    """Return the path of the tables that a key holds: ``N`` stands for an index of a list, ``NAME`` for a name."""
+    return joined_key(path, "NAME" if is_named(annotation) else "N" if get_origin(annotation) is tuple else "")
+
+
+def is_named(annotation: Any) -> bool:
+    """Return whether a key holds tables by a name that the user chooses."""
+    return get_origin(annotation) is dict
 
 
 def models_by_kind(options: Sequence[type[BaseModel]]) -> dict[str, type[BaseModel]]:
@@ -60,7 +70,12 @@ def assume_kinds(
         if not options:
             continue
         path = joined_key(key, name)
-        if isinstance(raw, Mapping):
+        if is_named(field.annotation) and isinstance(raw, Mapping):
+            filled[name] = {
+                own: _assume_kind(options, item, joined_key(path, own), problems) if isinstance(item, Mapping) else item
+                for own, item in raw.items()
+            }
+        elif isinstance(raw, Mapping):
             filled[name] = _assume_kind(options, raw, path, problems)
         elif isinstance(raw, list | tuple):
             filled[name] = [

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from orbitsim.errors import Problem
-from orbitsim.scenario.kinds import models_by_kind, models_of
+from orbitsim.scenario.kinds import is_named, models_by_kind, models_of, table_path
 from orbitsim.scenario.suggestions import suggestion
 from orbitsim.scenario.wording import expectation, joined_key, shown
 
@@ -52,7 +52,7 @@ def _place(loc: tuple[Any, ...], model: type[BaseModel]) -> _Place:
         if not options:
             key += [part for part in rest if isinstance(part, int)]
             break
-        if rest and isinstance(rest[0], int):
+        if rest and (isinstance(rest[0], int) or is_named(model.model_fields[name].annotation)):
             key.append(rest.pop(0))
         inner = options[0]
         if len(options) > 1 and rest:
@@ -79,10 +79,12 @@ def _message(error: Any, place: _Place, root: type[BaseModel]) -> str:
 
 def _taken_at(place: _Place) -> tuple[Any, list[Any]]:
     """Return type and constraints of the value at a place: of its field, or of an item of the list in it."""
-    name = next(part for part in reversed(place.key) if isinstance(part, str))
+    name = next(part for part in reversed(place.key) if part in place.model.model_fields)
     field = place.model.model_fields[name]
     annotation, metadata = field.annotation, list(field.metadata)
-    if isinstance(place.key[-1], int):
+    if is_named(annotation) and place.key[-1] != name:
+        annotation, metadata = get_args(annotation)[1], []
+    elif isinstance(place.key[-1], int):
         items = next(_tuples_in(annotation))
         annotation, metadata = get_args(items)[0], []
     return annotation, metadata
@@ -118,6 +120,5 @@ def _paths(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         path = joined_key(prefix, name)
         yield path
-        repeated = get_origin(field.annotation) is tuple
         for inner in models_of(field.annotation):
-            yield from _paths(inner, joined_key(path, "N") if repeated else path)
+            yield from _paths(inner, table_path(path, field.annotation))

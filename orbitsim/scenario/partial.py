@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from orbitsim.scenario.kinds import model_of, models_of
+from orbitsim.scenario.kinds import is_named, model_of, models_of
 from orbitsim.scenario.wording import joined_key
 
 
@@ -55,7 +55,13 @@ def _sound(model: type[BaseModel], data: Mapping[str, Any], bad: set[str], key: 
             continue
         raw = data.get(name, field.default)
         options = list(models_of(field.annotation))
-        if options and isinstance(raw, Mapping):
+        if is_named(field.annotation) and isinstance(raw, Mapping):
+            keys = {own: joined_key(path, own) for own in raw}
+            values[name] = {
+                own: Partial({}) if keys[own] in bad else _sound(options[0], item, bad, keys[own])
+                for own, item in raw.items()
+            }
+        elif options and isinstance(raw, Mapping):
             values[name] = _sound(model_of(options, raw), raw, bad, path)
         elif options and isinstance(raw, list | tuple):
             values[name] = tuple(

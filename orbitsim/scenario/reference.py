@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from orbitsim.scenario.kinds import models_by_kind, models_of
+from orbitsim.scenario.kinds import models_by_kind, models_of, table_path
 from orbitsim.scenario.root import Scenario
 from orbitsim.scenario.wording import joined_key, limits_of, range_in_words
 
@@ -24,7 +24,7 @@ class Key:
     Attributes
     ----------
     path : str
-        Dotted path; ``N`` stands for an index of a list.
+        Dotted path; ``N`` stands for an index of a list, ``NAME`` for a name of your own.
     type, default, limits, meaning : str
         What it takes, what holds when it is left out, its range, and what it says.
     applies_to : str
@@ -68,7 +68,7 @@ def _keys_of(model: type[BaseModel], prefix: str) -> Iterator[Key]:
             limits = range_in_words(limits_of(field.annotation, field.metadata))
             yield Key(path, _type_of(field.annotation), _default_of(field), limits, _meaning_of(field), "")
             continue
-        inner = joined_key(path, "N") if get_origin(field.annotation) is tuple else path
+        inner = table_path(path, field.annotation)
         if len(sections) == 1:
             yield from _keys_of(sections[0], inner)
         else:

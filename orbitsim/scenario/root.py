@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from orbitsim.errors import InputError, Problem
-from orbitsim.scenario.base import AsTuple, Section, Title
+from orbitsim.scenario.base import AsTuple, FrozenTables, Section, Title
 from orbitsim.scenario.checks import RULES, Rule, broken_rules
+from orbitsim.scenario.devices import TracedDevice
 from orbitsim.scenario.kinds import assume_kinds
 from orbitsim.scenario.links import Links
 from orbitsim.scenario.messages import problems_of
@@ -24,7 +25,7 @@ class Scenario(Section):
     name: Title
     """Name of the scenario; names the run folder."""
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
-    """Seed of every random stream; kept with the results. No part of a run draws random numbers yet."""
+    """Seed of every random stream; kept with the results. Replaying a trace with `bootstrap` draws from them."""
     clock: Clock
     """When it happens."""
     shells: Annotated[tuple[Shell, ...], AsTuple, Field(min_length=1)]
@@ -33,6 +34,8 @@ class Scenario(Section):
     """Ground stations."""
     targets: Annotated[tuple[Target, ...], AsTuple] = ()
     """Places to be observed."""
+    device: Annotated[dict[str, TracedDevice], AfterValidator(FrozenTables)] = FrozenTables()
+    """Computers of the shells and stations that are known by a trace."""
     links: Links
     """Crosslinks and downlinks."""
     workload: Workload

@@ -92,6 +92,8 @@ def expectation(annotation: Any, metadata: Iterable[Any] = ()) -> str:
         return f"one of {', '.join(args)}" if len(args) > 1 else repr(args[0])
     if origin is tuple:
         return _list_in_words(args, metadata)
+    if origin is dict:
+        return f"a table of named entries, each {expectation(args[1])}"
     if annotation in (int, float):
         noun = "a whole number" if annotation is int else "a number"
         return f"{noun} {range_in_words(limits_of(None, metadata))}".rstrip()

@@ -16,6 +16,7 @@ from orbitsim.scenario.kinds import models_of
 from orbitsim.scenario.reference import reference
 
 UNITS = {"_s", "_m", "_deg", "_rad", "_hz", "_bps", "_bytes", "_k", "_db", "_dbi", "_dbm", "_dbw", "_db_k", "_pct"} | {
+    "_w",
     "_s_per_byte",
     "bytes_per_pixel",
 }
@@ -58,7 +59,8 @@ def test_it_lists_every_key_of_the_models() -> None:
     def paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
         for name, field in model.model_fields.items():
             sections = list(models_of(field.annotation))
-            inner = f"{prefix}{name}.N." if get_origin(field.annotation) is tuple else f"{prefix}{name}."
+            entry = {tuple: "N.", dict: "NAME."}.get(get_origin(field.annotation), "")
+            inner = f"{prefix}{name}.{entry}"
             for section in sections:
                 yield from paths(section, inner)
             if not sections:
