@@ -18,6 +18,8 @@ from orbitsim.workload.importers.base import Source
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SHOWN = 40
+_LARGEST = 1e30
+"""Far above any time in nanoseconds, size in bytes or count of operations, so that sums and squares stay finite."""
 
 
 class _RefusedError(Exception):
@@ -72,7 +74,7 @@ def parse_json(source: Source, *, parse_float: Callable[[str], Any] = float) -> 
 
 
 def number_at(source: Source, value: Any, key: str, *, positive: bool = False) -> float:
-    """Return a JSON value as a float, or raise InputError at `key` unless it is finite and not below zero.
+    """Return a JSON value as a float, or raise InputError at `key` unless it is between 0 and 1e30.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ def number_at(source: Source, value: Any, key: str, *, positive: bool = False) -
         number = math.nan if isinstance(value, bool | str) or value is None else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number) or number < 0 or (positive and number == 0):
+    if not 0 <= number <= _LARGEST or (positive and number == 0):
         raise source.fault(f"expected {wanted}, found {shown(value)}", key=key)
     return number
 
