@@ -70,6 +70,8 @@ class Device(Entry):
     """Memory that the inference runtime takes beside weights and workspace."""
     bandwidth_bytes_s: Figure | None = None
     """Peak memory bandwidth."""
+    host_clock_hz: Figure | None = None
+    """Highest clock of the processor that launches the work: what overheads scale with."""
     active_power_w: Figure | None = None
     """Power while it computes."""
     power_limit_w: Figure | None = None
