@@ -1,0 +1,216 @@
+"""Models by name: the catalogue's, any vision or decoder model of `transformers`, or a module of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from orbitsim.catalog import Architecture, shipped_catalogue
+from orbitsim.errors import InputError
+from orbitsim.neural import huggingface
+from orbitsim.neural.cutting import check_path, cut
+from orbitsim.neural.dissection import find_block_list
+from orbitsim.neural.parts import ModelParts
+from orbitsim.neural.weights import initialise_plain
+from orbitsim.scenario.suggestions import suggestion
+
+Weights = Literal["auto", "random", "local"]
+
+
+def load_model(
+    name: str,
+    *,
+    weights: Weights = "auto",
+    image_px: int | None = None,
+    seq_len: int | None = None,
+    seed: int = 1,
+    settings: Mapping[str, Any] | None = None,
+    one_at_a_time: bool = False,
+    block_list: str | None = None,
+    input_shape: Sequence[int] | None = None,
+    allow_download: bool = False,
+) -> ModelParts:
+    """Return a model in parts.
+
+    Parameters
+    ----------
+    name : str
+        A model of the catalogue (``vit-b``); a `model_type` of `transformers` (``dinov2``, ``gpt2``), with its default
+        configuration; a folder or JSON file with a configuration; a name of the hub (``org/model``); or
+        ``module:factory``, where ``factory()`` returns a `torch.nn.Module`.
+    weights : str
+        ``random``; ``local``: those of the folder (or of the hub's cache); ``auto``: local where there are any.
+    image_px : int, optional
+        Side of the image, instead of the configuration's. [px]
+    seq_len : int, optional
+        Tokens of one sample of a decoder; 128 when omitted, or as many as it has positions. [1]
+    seed : int
+        Seed of random weights.
+    settings : mapping, optional
+        Values of the configuration to change, such as ``{"num_hidden_layers": 2}``.
+    one_at_a_time : bool
+        Lay the model out without weights; its parts are then built one at a time.
+    block_list : str, optional
+        Path of the list of blocks in a module of one's own, instead of the longest one.
+    input_shape : sequence of int, optional
+        Shape of one sample for a module of one's own; ``factory.input_shape`` or the module's when omitted.
+    allow_download : bool
+        Whether a name of the hub may be downloaded. Nothing is otherwise.
+
+    Returns
+    -------
+    ModelParts
+        In evaluation mode, fp32, on the CPU.
+
+    Raises
+    ------
+    InputError
+        When the name is not known, or the model cannot be cut at its blocks.
+    """
+    changed = dict(settings or {})
+    if ":" in name and not Path(name).exists():
+        if changed or weights == "local" or image_px or seq_len:
+            raise InputError("expected a module:factory without settings, image_px, seq_len and local weights")
+        return _own_module(name, seed, block_list, input_shape, one_at_a_time)
+    if block_list or input_shape:
+        raise InputError("expected block_list and input_shape only with module:factory")
+    models = shipped_catalogue().models
+    is_named = name in models or name in huggingface.known_model_types()
+    if is_named:
+        if weights == "local":
+            raise InputError(f"expected a folder for local weights, {name!r} is a configuration without any")
+        config = vit_config(models[name].architecture) if name in models else _default_config(name)
+    elif Path(name).exists() or "/" in name:
+        is_hub = not Path(name).exists()
+        use_weights = weights == "local" or (
+            weights == "auto" and (is_hub or huggingface.has_weights(name)) and not (changed or one_at_a_time)
+        )
+        if use_weights:
+            if changed or one_at_a_time:
+                raise InputError("expected random weights with changed settings, or with one part built at a time")
+            return huggingface.parts_of_folder(
+                name, Path(name).name, image_px=image_px, seq_len=seq_len, allow_download=allow_download
+            )
+        config = huggingface.read_config(name, allow_download=allow_download)
+    else:
+        raise InputError(_unknown(name))
+    if changed:
+        config = huggingface.configure(config, changed)
+    return huggingface.parts_of_config(
+        config,
+        name if is_named else Path(name).name.removesuffix(".json"),
+        image_px=image_px,
+        seq_len=seq_len,
+        seed=seed,
+        one_at_a_time=one_at_a_time,
+    )
+
+
+def _default_config(model_type: str) -> Any:
+    config = huggingface.read_config(model_type)
+    known = config.to_dict()
+    # A classifier of transformers has two classes unless told otherwise.
+    return huggingface.configure(config, {"id2label": {i: str(i) for i in range(1000)}}) if "id2label" in known else config
+
+
+def vit_config(architecture: Architecture) -> Any:
+    """Return the configuration of `transformers` for a vision transformer of the catalogue.
+
+    Raises
+    ------
+    InputError
+        When the architecture is not that of a plain ViT.
+    """
+    from transformers import ViTConfig
+
+    a = architecture
+    plain = Architecture(
+        width=a.width,
+        mlp_width=a.mlp_width,
+        n_heads=a.n_heads,
+        n_blocks=a.n_blocks,
+        patch_px=a.patch_px,
+        image_px=a.image_px,
+        n_channels=a.n_channels,
+        n_classes=a.n_classes,
+        qkv_bias=a.qkv_bias,
+    )
+    if a.image_px is None or a != plain or a.n_classes < 1:
+        raise InputError("expected a plain vision transformer with a classifier; give a configuration of transformers")
+    return ViTConfig(
+        hidden_size=a.width,
+        intermediate_size=a.mlp_width,
+        num_attention_heads=a.n_heads,
+        num_hidden_layers=a.n_blocks,
+        image_size=a.image_px,
+        patch_size=a.patch_px,
+        num_channels=a.n_channels,
+        qkv_bias=a.qkv_bias,
+        layer_norm_eps=1e-6,
+        num_labels=a.n_classes,
+    )
+
+
+def _own_module(
+    name: str, seed: int, block_list: str | None, input_shape: Sequence[int] | None, one_at_a_time: bool
+) -> ModelParts:
+    module_name, _, factory_name = name.partition(":")
+    if "" not in sys.path:
+        sys.path.append("")
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"expected module:factory, got {name!r}: {error}") from error
+    with torch.random.fork_rng(devices=[]), torch.device("meta") if one_at_a_time else nullcontext():
+        torch.manual_seed(seed)
+        root = factory()
+    if not isinstance(root, nn.Module):
+        raise InputError(f"expected {name} to return a torch.nn.Module, it returned a {type(root).__name__}")
+    shape = input_shape or getattr(factory, "input_shape", None) or getattr(root, "input_shape", None)
+    if shape is None:
+        raise InputError(f"expected the shape of one sample of {name}: --input-shape, or an attribute input_shape")
+    root.eval()
+    if block_list is not None:
+        check_path(root, block_list)
+    return cut(
+        _Own(root),
+        f"model.{block_list}" if block_list is not None else find_block_list(_Own(root)),
+        name=factory_name,
+        kind="custom",
+        output="output",
+        input_shape=tuple(int(n) for n in shape),
+        seed=seed,
+        initialise=initialise_plain,
+    )
+
+
+class _Own(nn.Module):
+    """A user's module inside another, so that its list of blocks may be the module itself."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.eval()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the module's output."""
+        output = self.model(x)
+        if not isinstance(output, torch.Tensor):
+            raise InputError(f"expected a module that returns one tensor, it returned a {type(output).__name__}")
+        return output
+
+
+def _unknown(name: str) -> str:
+    catalogue, types = sorted(shipped_catalogue().models), huggingface.known_model_types()
+    return (
+        f"expected a model, got {name!r}{suggestion(name, [*catalogue, *types])} (accepted: {', '.join(catalogue)}; "
+        f"a model_type of transformers, such as deit, dinov2, gpt2, llama; a folder or JSON file with a configuration; "
+        "a name of the hub, org/model, with --allow-download; module:factory)"
+    )
