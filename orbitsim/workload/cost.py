@@ -1,34 +1,33 @@
-"""What each layer of a model costs on a device, for one mini-batch: seconds, energy, memory, and bytes that leave it.
-
-Seconds come from the best source there is, and every layer says which kind of source that was:
-
-1. a trace of this device, power mode, model and precision at this batch size (the trace's own origins);
-2. such a trace at another batch size, scaled in proportion to the samples (modelled);
-3. a whole-model throughput in the catalogue, spread over the layers by their FLOP (modelled);
-4. FLOP over the rate that matrix products reach on the device (modelled);
-5. FLOP over the hardware's peak, the last resort: a lower bound (modelled).
-"""
+"""What each layer of a model costs on a device, for one mini-batch: seconds, energy, memory, bytes that leave it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from orbitsim.catalog import Device, Figure, Precision
-from orbitsim.errors import InputError, Problem
-from orbitsim.types.profile import Origin, Profile, weakest_origin
+from orbitsim.catalog import Device, Precision
+from orbitsim.types.profile import Origin, Profile
+from orbitsim.workload.cost_times import LayerTimes, Method, best_fit, layer_times, nearest_profile
 from orbitsim.workload.imagery import RESULT_BYTES_PER_TILE, mini_batch_bytes
 from orbitsim.workload.models import ModelGraph
 
-FloatArray = npt.NDArray[np.float64]
-Method = Literal["trace", "trace-scaled", "throughput", "flop-over-rate", "flop-over-peak"]
+__all__ = [
+    "LayerCosts",
+    "LayerTimes",
+    "Method",
+    "activation_bytes",
+    "best_fit",
+    "input_bytes",
+    "layer_costs",
+    "layer_memory",
+    "layer_times",
+    "nearest_profile",
+]
 
-_MODELLED: Origin = "modelled"
+FloatArray = npt.NDArray[np.float64]
 TOKEN_BYTES = 4  # a 32-bit number of an entry of the vocabulary
 
 
@@ -47,7 +46,7 @@ class LayerCosts:
     origin : tuple of str, length L
         Of each layer's time: ``measured``, ``published`` or ``modelled``.
     method : str
-        Which of the five sources of this module gave the times.
+        Which of the sources of `orbitsim.workload.cost_times` gave the times.
     basis : str
         That source in words, with its figure.
     energy_j : ndarray, shape (L,), or None
@@ -86,19 +85,6 @@ class LayerCosts:
     def n_layers(self) -> int:
         """Number of layers."""
         return len(self.compute_s)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class LayerTimes:
-    """Seconds and energy of each layer on one mini-batch, and where they come from; fields as in `LayerCosts`."""
-
-    compute_s: FloatArray
-    origin: tuple[Origin, ...]
-    method: Method
-    basis: str
-    energy_j: FloatArray | None
-    energy_origin: Origin | None
-    profile: Profile | None = None
 
 
 def layer_costs(
@@ -197,88 +183,3 @@ def layer_memory(
         return np.full(graph.n_layers, model_memory_bytes / graph.n_layers), 0.0
     runtime_bytes = device.runtime_memory_bytes.value if device.runtime_memory_bytes else 0.0
     return graph.weights_bytes(precision), graph.workspace_bytes(precision, batch_size) + runtime_bytes
-
-
-def layer_times(
-    device: Device, graph: ModelGraph, precision: Precision, batch_size: int, profiles: Iterable[Profile] = ()
-) -> LayerTimes:
-    """Return seconds and energy of each layer on one mini-batch, from the best source there is (see the module)."""
-    profile = nearest_profile(device, graph, precision, batch_size, profiles)
-    if profile is not None:
-        return _from_profile(device, profile, batch_size)
-    throughput = device.throughput_tiles_s.get(precision, {}).get(graph.name)
-    rate = device.rate_flop_s.get(precision)
-    peak = device.peak_flop_s.get(precision)
-    if throughput is not None:
-        seconds = batch_size / throughput.value * graph.flop / graph.total_flop
-        basis = f"{throughput.value:.5g} tiles/s of the whole model, spread over the layers by FLOP"
-        return _modelled(device, seconds, "throughput", basis, throughput)
-    if rate is not None:
-        basis = f"FLOP over {rate.value:.5g} FLOP/s reached at {precision}"
-        return _modelled(device, batch_size * graph.flop / rate.value, "flop-over-rate", basis, rate)
-    if peak is not None:
-        basis = f"last resort, a lower bound: FLOP over the peak of {peak.value:.5g} FLOP/s at {precision}"
-        return _modelled(device, batch_size * graph.flop / peak.value, "flop-over-peak", basis, peak)
-    known = sorted({*device.rate_flop_s, *device.peak_flop_s, *_throughput_precisions(device, graph.name)})
-    raise InputError(
-        Problem(
-            "",
-            f"expected a precision at which {device.name} is known to compute {graph.name}, got {precision!r}"
-            f" (known: {', '.join(known) or 'none'}; a trace of it would do as well)",
-        )
-    )
-
-
-def nearest_profile(
-    device: Device, graph: ModelGraph, precision: Precision, batch_size: int, profiles: Iterable[Profile]
-) -> Profile | None:
-    """Return the profile of this device, mode, model and precision whose batch size is nearest, or None.
-
-    Only profiles that cover the model from embedding to head count. Nearest means by ratio; of two that are equally
-    near the larger one is taken, since overheads weigh less in it.
-    """
-    fitting = [
-        profile
-        for profile in profiles
-        if (profile.device, profile.power_mode) == (device.board, device.power_mode)
-        and (profile.model, profile.precision) == (graph.name, precision)
-        and profile.covers_model
-        and profile.n_layers == graph.n_layers
-    ]
-    if not fitting:
-        return None
-    return min(fitting, key=lambda p: (abs(math.log(p.batch_size / batch_size)), -p.batch_size))
-
-
-def _from_profile(device: Device, profile: Profile, batch_size: int) -> LayerTimes:
-    scale = batch_size / profile.batch_size
-    seconds = profile.layer_s() * scale
-    name = f"{profile.source or 'trace'}: {profile.model} {profile.precision}, {profile.device} {profile.power_mode}"
-    method: Method = "trace"
-    basis = f"{name}, batch {batch_size}"
-    origin = profile.layer_origin()
-    if scale != 1.0:
-        method = "trace-scaled"
-        basis = f"{name}, scaled from batch {profile.batch_size} in proportion to the samples"
-        origin = (_MODELLED,) * profile.n_layers
-    as_it_stands = profile if scale == 1.0 else None
-    energy = profile.layer_energy_j()
-    if energy is not None:
-        return LayerTimes(seconds, origin, method, basis, energy * scale, weakest_origin(origin), as_it_stands)
-    energy = _active_energy_j(device, seconds)
-    return LayerTimes(seconds, origin, method, basis, energy, None if energy is None else "modelled", as_it_stands)
-
-
-def _modelled(device: Device, seconds: FloatArray, method: Method, basis: str, figure: Figure) -> LayerTimes:
-    origin = (_MODELLED,) * len(seconds)
-    energy = _active_energy_j(device, seconds)
-    cited = f"{basis} ({figure.basis}, confidence {figure.confidence}: {', '.join(figure.cite)})"
-    return LayerTimes(seconds, origin, method, cited, energy, None if energy is None else "modelled")
-
-
-def _active_energy_j(device: Device, seconds: FloatArray) -> FloatArray | None:
-    return None if device.active_power_w is None else device.active_power_w.value * seconds
-
-
-def _throughput_precisions(device: Device, model: str) -> set[str]:
-    return {precision for precision, figures in device.throughput_tiles_s.items() if model in figures}

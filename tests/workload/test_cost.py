@@ -147,16 +147,58 @@ def test_exact_profile_wins_over_the_catalogue(vit_b):
     assert published.energy_origin == "modelled"
 
 
-def test_other_batch_size_is_scaled_from_the_nearest_and_marked(vit_b):
+def test_batch_size_between_two_that_were_timed_is_fitted_and_marked(vit_b):
     device = catalog.device("jetson-agx-orin-30w")
-    profiles = [profile_of(device, batch_size=b, block_s=0.01 * b, energy_j=1.0) for b in (1, 16, 128)]
+    profiles = [profile_of(device, batch_size=b, block_s=0.002 + 0.01 * b, energy_j=0.05 * b) for b in (1, 16, 128)]
     costs = layer_costs(device, vit_b, **{**SCENARIO, "batch_size": 64}, profiles=profiles)
-    assert nearest_profile(device, vit_b, "fp16", 64, profiles).batch_size == 128
+    assert costs.method == "fitted"
+    assert set(costs.origin) == {"modelled"}
+    assert costs.profile is None
+    assert costs.compute_s[1] == pytest.approx(0.642, rel=1e-6)
+    assert "fitted on 42 rows of vit-b, batch 1 to 128, in a trace (median error 0" in costs.basis
+    timed_s = sum(profile.layer_s().sum() for profile in profiles)
+    power_w = sum(profile.layer_energy_j().sum() for profile in profiles) / timed_s
+    assert costs.energy_j == pytest.approx(power_w * costs.compute_s)
+    assert costs.energy_origin == "modelled"
+
+
+def test_batch_size_beside_those_that_were_timed_is_scaled_from_the_nearest_and_marked(vit_b):
+    device = catalog.device("jetson-agx-orin-30w")
+    profiles = [profile_of(device, batch_size=b, block_s=0.01 * b, energy_j=1.0) for b in (1, 2, 16)]
+    costs = layer_costs(device, vit_b, **{**SCENARIO, "batch_size": 64}, profiles=profiles)
+    assert nearest_profile(device, vit_b, "fp16", 64, profiles).batch_size == 16
     assert costs.method == "trace-scaled"
     assert set(costs.origin) == {"modelled"}
     assert costs.compute_s[1] == pytest.approx(0.64)
-    assert costs.energy_j[1] == pytest.approx(0.5)
-    assert "scaled from batch 128" in costs.basis
+    assert costs.energy_j[1] == pytest.approx(4.0)
+    assert "scaled from batch 16" in costs.basis
+
+
+def test_a_far_batch_size_is_scaled_only_where_the_catalogue_knows_nothing(vit_b):
+    device = catalog.device("jetson-agx-orin-30w")
+    profiles = [profile_of(device, batch_size=1)]
+    far = {**SCENARIO, "batch_size": 64}
+    assert layer_costs(device, vit_b, **far, profiles=profiles).method == "flop-over-rate"
+    unknown = device.model_copy(update={"rate_flop_s": {}, "peak_flop_s": {}})
+    costs = layer_costs(unknown, vit_b, **far, profiles=profiles)
+    assert costs.method == "trace-scaled"
+    assert costs.compute_s == pytest.approx(64 * profiles[0].layer_s())
+
+
+def test_another_model_is_fitted_from_what_was_timed_on_the_device(vit_b):
+    device = catalog.device("jetson-agx-orin-15w")
+    vit_l = model_graph(catalog.model("vit-l"))
+    profiles = [profile_of(device, batch_size=1, block_s=0.008)]
+    settings = {**SCENARIO, "batch_size": 1}
+    costs = layer_costs(device, vit_l, **settings, profiles=profiles)
+    assert costs.method == "fitted"
+    assert costs.n_layers == 24
+    # 20 ms of a head without work to speak of are more than the block took: nothing is left to grow with the FLOP,
+    # but for what the hardware cannot exceed
+    assert costs.compute_s[1] == pytest.approx(0.02 + vit_l.flop[1] / device.peak_flop_s["fp16"].value)
+    # a block of ViT-G takes 7.1 times the FLOP of ViT-B's: too far
+    vit_g = model_graph(catalog.model("vit-g"))
+    assert layer_costs(device, vit_g, **settings, profiles=profiles).method == "flop-over-rate"
 
 
 def test_nearest_batch_does_not_depend_on_the_order_of_profiles(vit_b):
