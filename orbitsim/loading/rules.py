@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cache, partial
 from importlib.util import find_spec
 from typing import Any
 
 from orbitsim import catalog
 from orbitsim.errors import InputError, Problem, PropagationError
+from orbitsim.loading.device_traces import device_trace, located, named_trace, used_devices
 from orbitsim.orbit.catalogues import read_omm, read_tle
 from orbitsim.plan.planners import PLANNERS
 from orbitsim.plan.user_planner import planner_named
 from orbitsim.scenario.base import to_utc
-from orbitsim.scenario.checks import MAX_SLOTS, Rule, each, satellite_names
+from orbitsim.scenario.checks import MAX_SLOTS, Rule, broken_rules, each, satellite_names
 from orbitsim.scenario.suggestions import suggestion
 from orbitsim.types.profile import Profile
 from orbitsim.workload.cost import layer_times
@@ -41,20 +42,22 @@ def _look_up(key: str, look_up: Callable[[Any], Any], name: Any) -> Iterator[Pro
 
 
 def _devices(s: Any) -> Iterator[Problem]:
-    yield from each(s.shells, "shells", _devices_of_shell)
+    yield from each(s.shells, "shells", partial(_devices_of_shell, traced=s.device))
 
 
-def _devices_of_shell(shell: Any, key: str) -> Iterator[Problem]:
+def _devices_of_shell(shell: Any, key: str, traced: Collection[str]) -> Iterator[Problem]:
     for index, name in enumerate(shell.devices):
+        if name in traced:
+            continue
         yield from _look_up(f"{key}.devices.{index}", catalog.device, name)
 
 
 def _station_devices(s: Any) -> Iterator[Problem]:
-    yield from each(s.stations, "stations", _device_of_station)
+    yield from each(s.stations, "stations", partial(_device_of_station, traced=s.device))
 
 
-def _device_of_station(station: Any, key: str) -> Iterator[Problem]:
-    if station.device is not None:
+def _device_of_station(station: Any, key: str, traced: Collection[str]) -> Iterator[Problem]:
+    if station.device is not None and station.device not in traced:
         yield from _look_up(f"{key}.device", catalog.device, station.device)
 
 
@@ -71,6 +74,48 @@ def _codec_table(s: Any) -> Iterator[Problem]:
         yield from _look_up("codec.table", catalog.codec_table, s.codec.table)
 
 
+# -- computers that are known by a trace ------------------------------------------------------------------------------
+
+
+def _device_tables(s: Any) -> Iterator[Problem]:
+    """Every table must be about a computer of the scenario, and its trace must have what is asked of it."""
+    for name in s.device:
+        yield from broken_rules(s, [partial(_device_is_used, name=name)])
+        yield from broken_rules(s, [partial(_device_trace, name=name)])
+        yield from broken_rules(s, [partial(_device_memory, name=name)])
+
+
+def _device_is_used(s: Any, name: str) -> Iterator[Problem]:
+    used = list(dict.fromkeys(used_devices(s)))
+    if name not in used and name not in catalog.names("device"):
+        expected = f"expected the name of a device of the shells or stations ({', '.join(used)})"
+        yield Problem(f"device.{name}", f"{expected}, got {name!r}{suggestion(name, used)}")
+
+
+def _device_trace(s: Any, name: str) -> Iterator[Problem]:
+    table, key = s.device[name], f"device.{name}.trace"
+    try:
+        named_trace(table.trace, key)
+    except InputError as error:
+        yield from located(error, key)
+        return
+    graph = _graph(s)
+    if graph is None or name not in used_devices(s):
+        return
+    try:
+        device_trace(name, table, graph, s.workload.precision, s.workload.batch_size)
+    except InputError as error:
+        yield from located(error, key)
+
+
+def _device_memory(s: Any, name: str) -> Iterator[Problem]:
+    if name in catalog.names("device") or s.device[name].memory_bytes is not None:
+        return
+    if any(name in shell.devices and shell.memory_bytes is None for shell in s.shells):
+        expected = "expected the memory of a computer that is not in the catalogue (or memory_bytes of its shells)"
+        yield Problem(f"device.{name}.memory_bytes", f"{expected}, got nothing")
+
+
 # -- what is to be computed ------------------------------------------------------------------------------------------
 
 
@@ -79,9 +124,7 @@ def _precisions(s: Any) -> Iterator[Problem]:
     graph = _graph(s)
     if graph is None:
         return
-    names = [name for shell in s.shells for name in shell.devices]
-    names += [station.device for station in s.stations if station.device is not None]
-    for name in dict.fromkeys(names):
+    for name in dict.fromkeys(name for name in used_devices(s) if name not in s.device):
         yield from _precision(name, graph, s.workload.precision, s.workload.batch_size)
 
 
@@ -192,6 +235,7 @@ RULES: tuple[Rule, ...] = (
     _model,
     _resolution,
     _codec_table,
+    _device_tables,
     _precisions,
     _amount_of_work,
     _planner,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orbitsim.errors import InputError, Problem
+from orbitsim.loading.device_traces import SUFFIX as TRACE_SUFFIX
 from orbitsim.loading.files import found_at, read_file
 from orbitsim.loading.layers import Assignment, Layers, assignment_of, assignments_of
 from orbitsim.loading.rules import RULES
@@ -188,12 +189,20 @@ def _anchored(assignments: Iterable[Assignment], folder: Path) -> Iterator[Assig
     for path, value in assignments:
         if path == ("shells",) and isinstance(value, list):
             yield path, [_with_file(shell, folder) if isinstance(shell, Mapping) else shell for shell in value]
-        elif (path[0] == "shells" and path[-1] == "file") or (
-            path == ("codec", "table") and isinstance(value, str) and value.endswith((".toml", ".json"))
-        ):
+        elif path[0] == "device" and isinstance(value, Mapping) and value:
+            yield from _anchored(assignments_of(value, path), folder)  # a table given in one piece
+        elif (path[0] == "shells" and path[-1] == "file") or _is_file(path, value):
             yield path, _absolute(value, folder)
         else:
             yield path, value
+
+
+def _is_file(path: tuple[str, ...], value: Any) -> bool:
+    """Return whether a value that may also be a shipped name is the path of a file."""
+    if path == ("codec", "table"):
+        return isinstance(value, str) and value.endswith((".toml", ".json"))
+    is_trace = path[0] == "device" and len(path) == 3 and path[-1] == "trace"
+    return is_trace and isinstance(value, str) and value.endswith(TRACE_SUFFIX)
 
 
 def _with_file(shell: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from orbitsim.pipeline.links import LinkBook
 from orbitsim.pipeline.planning import PlanDesk
 from orbitsim.pipeline.rates import RateBook
+from orbitsim.pipeline.replays import node_replays
 from orbitsim.pipeline.work import Work, route_problem
 from orbitsim.plan.stages import Stage, stages_of
 from orbitsim.scenario import Scenario
@@ -37,6 +38,7 @@ class JobFactory:
 
     def __init__(self, scenario: Scenario, work: Work, links: LinkBook, world: World) -> None:
         self.scenario, self.work, self.links, self.world = scenario, work, links, world
+        self.replays = node_replays(work, links.space)
         self.desk = PlanDesk(scenario, work, RateBook(links, world.windows, work.input_bytes))
         self._delivered_s: dict[tuple[str, Route, float], float] = {}
 
@@ -68,6 +70,7 @@ class JobFactory:
             n_batches=self.work.n_batches,
             task_starts=task_starts,
             execution=self.desk.execution,
+            replay=self.replays if route is None else {},  # what is tried beforehand knows no more than the planner
         )
 
     def deliver(self, scheme: str, route: Route, t_s: float) -> float:
@@ -90,7 +93,7 @@ class JobFactory:
                 continue
             node = self.links.space.n_satellites + index
             stage = self._station_stage(plan, station.device, station.memory_bytes, node)
-            stages[node] = GroundStage(stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s)
+            stages[node] = GroundStage(stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s, stage.layers)
         return stages
 
     def _station_stage(self, plan: Plan, device: str, memory_bytes: float | None, node: int) -> Stage:

@@ -93,7 +93,10 @@ class Space:
         given = self.scenario.shells[self._shell_of(satellite)[0]].memory_bytes
         if given is not None:
             return given
-        figure = catalog.device(self.device_of(satellite)).memory_bytes
+        name = self.device_of(satellite)
+        if name in self.scenario.device and self.scenario.device[name].memory_bytes is not None:
+            return self.scenario.device[name].memory_bytes
+        figure = catalog.device(name).memory_bytes if name in catalog.names("device") else None
         return None if figure is None else figure.value
 
     @cached_property

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from orbitsim import catalog
 from orbitsim.errors import InputError
 from orbitsim.errors import Problem as Fault
+from orbitsim.loading.device_traces import DeviceTrace, device_traces
 from orbitsim.plan.problem import Problem
 from orbitsim.plan.stages import ORIGINS
 from orbitsim.scenario import Scenario
@@ -37,6 +38,8 @@ class Work:
         Ratios and losses that may be chosen.
     costs : mapping of str to LayerCosts
         By device.
+    traces : mapping of str to DeviceTrace
+        By device, of those that the scenario knows by a trace.
     """
 
     scenario: Scenario
@@ -45,6 +48,7 @@ class Work:
     n_batches: int
     codec: CodecTable
     costs: Mapping[str, LayerCosts]
+    traces: Mapping[str, DeviceTrace]
 
     @cached_property
     def any_costs(self) -> LayerCosts:
@@ -84,22 +88,27 @@ def build_work(scenario: Scenario) -> Work:
     graph = model_graph(catalog.model(load.model))
     per_image = 1 if graph.input_px is None else tiles_per_image(load.resolution, graph.input_px)
     n_tiles = load.images_per_task * per_image
-    profiles = list(_profiles())
     costs: dict[str, LayerCosts] = {}
     problems: list[Fault] = []
+    traces: Mapping[str, DeviceTrace] = {}
+    try:
+        traces = device_traces(scenario, graph)
+    except InputError as error:
+        problems.extend(error.problems)
+    shipped = list(_profiles())
     for key, name in _devices(scenario):
-        if name in costs:
+        if name in costs or (name in scenario.device and name not in traces):
             continue
         try:
             costs[name] = layer_costs(
-                catalog.device(name),
+                traces[name].device if name in traces else catalog.device(name),
                 graph,
                 precision=load.precision,
                 batch_size=load.batch_size,
                 bytes_per_pixel=load.bytes_per_pixel,
                 activation_bytes_per_value=load.activation_bytes_per_value,
                 model_memory_bytes=load.model_memory_bytes,
-                profiles=profiles,
+                profiles=traces[name].profiles if name in traces else shipped,
             )
         except InputError as error:
             problems.extend(Fault(key, fault.message) for fault in error.problems)
@@ -112,6 +121,7 @@ def build_work(scenario: Scenario) -> Work:
         n_batches=mini_batches(n_tiles, load.batch_size),
         codec=codec_of(scenario),
         costs=costs,
+        traces=traces,
     )
 
 

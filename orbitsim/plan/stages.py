@@ -35,6 +35,8 @@ class Stage:
         What leaves the node: raw tiles, an activation as its codec leaves it, or results. [B]
     computes : bool
         Whether the node takes at least one layer.
+    layers : (int, int)
+        Its first layer, and the one after its last.
     weights : Weights or None
         Weights that it has to hold; None where nodes hold those of all layers.
     """
@@ -45,6 +47,7 @@ class Stage:
     origin_s: tuple[float, float, float]
     n_bytes: float
     computes: bool
+    layers: tuple[int, int] = (0, 0)
     weights: Weights | None = None
 
 
@@ -96,6 +99,7 @@ def stages_of(
                 origin_s=(by_origin[0], by_origin[1], by_origin[2]),
                 n_bytes=sent[node],
                 computes=stop > start,
+                layers=(start, stop),
                 weights=None if cumulative_s is None or start == stop else Weights(start, stop, cumulative_s),
             )
         )

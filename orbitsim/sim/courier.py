@@ -72,7 +72,11 @@ class Courier:
         self._downlinks.setdefault(booking.satellite, {})[steps[-1].server] = None
         stage = delivery.ground.get(booking.station)
         if stage is not None:
-            steps.append(network.compute(booking.station, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s))
+            steps.append(
+                network.compute(
+                    booking.station, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s, layers=stage.layers
+                )
+            )
         self._steps[key] = (delivery, tuple(steps))  # the delivery is kept, so that its id stays its own
         return self._steps[key][1]
 

@@ -32,7 +32,7 @@ class _Simulation:
     def __init__(self, world: World, job: SchemeJob, log: PlanLog, recorder: Recorder, start_s: float) -> None:
         self.env = simpy.Environment(initial_time=start_s)
         self.world, self.job, self.log = world, job, log
-        self.network = Network(self.env, world, recorder, job.execution, self._advance, self._rebook)
+        self.network = Network(self.env, world, recorder, job.execution, self._advance, self._rebook, job.replay)
         book = DeliveryBook(world.windows)
         self._book = book
         self.courier = Courier(world, self.network, book)
@@ -53,7 +53,13 @@ class _Simulation:
 
     def _compute(self, node: int, stage: Stage) -> Step:
         return self.network.compute(
-            node, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s, weights=stage.weights
+            node,
+            stage.seconds,
+            stage.codec_s,
+            stage.energy_j,
+            stage.origin_s,
+            layers=stage.layers,
+            weights=stage.weights,
         )
 
     def _to_chain(self, route: Route) -> list[Step]:

@@ -7,12 +7,12 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
 
 from orbitsim.link.capacity import CapacityCurve
 from orbitsim.plan.delivery import Booking
 from orbitsim.plan.switching import Weights
 from orbitsim.sim.places import Server
+from orbitsim.sim.replay import Draws, Spent
 from orbitsim.types.route import Route
 
 
@@ -29,18 +29,6 @@ class Part(IntEnum):
 
 
 PART_COLUMNS = ("queue_s", "compute_s", "codec_s", "isl_s", "downlink_s", "propagation_s", "contact_wait_s")
-
-
-class Draws(Protocol):
-    """Times of a stage that differ from one mini-batch to the next, in place of one time for all."""
-
-    def draw(self, task: int, batch: int) -> float:
-        """Return how long the stage takes for a mini-batch of a task, codec included; asked once, as it begins. [s]"""
-        ...
-
-    def done(self) -> None:
-        """Note that the mini-batch drawn last is done."""
-        ...
 
 
 class Step:
@@ -131,6 +119,15 @@ class Step:
         """Return when its link is open first, not before a time; infinite when it never is again. [s]"""
         return max(t_s, self.starts_s[bisect_right(self.ends_s, t_s)])
 
+    @property
+    def spent(self) -> Spent:
+        """What all executions of a computing step took together."""
+        if self.draws is not None:
+            return self.draws.spent
+        n, (measured_s, modelled_s, published_s) = self.count, self.origin_s
+        energy_j = None if self.energy_j is None else self.energy_j * n
+        return Spent(self.seconds * n, energy_j, (measured_s * n, modelled_s * n, published_s * n))
+
 
 class Task:
     """One imaging task of a scheme: when it started, on which route, and what became of its mini-batches."""
@@ -171,12 +168,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class GroundStage:
-    """Computing of one mini-batch at a station: seconds, codec's share, energy and seconds by origin. [s, s, J, s]"""
+    """Computing of one mini-batch at a station: seconds, codec's share, energy, seconds by origin. [s, s, J, s]
+
+    `layers` are the first layer, and the one after the last.
+    """
 
     seconds: float
     codec_s: float
     energy_j: float | None
     origin_s: tuple[float, float, float]
+    layers: tuple[int, int] = (0, 0)
 
 
 class MiniBatch:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Literal
 
 import simpy
@@ -13,10 +15,12 @@ import simpy
 from orbitsim.link.schedule import LinkSchedule
 from orbitsim.plan.delivery import ContactWindow
 from orbitsim.plan.switching import Weights
-from orbitsim.sim.jobs import Draws, Part, Step
+from orbitsim.sim.jobs import Part, Step
 from orbitsim.sim.places import Server
 from orbitsim.sim.processes import Advance, Rebook, serve
 from orbitsim.sim.recorder import Recorder
+from orbitsim.sim.replay import Counter, Draws, StageReplay
+from orbitsim.sim.samples import NodeReplay
 
 Execution = Literal["overlapped", "sequential", "serial"]
 
@@ -97,6 +101,7 @@ class Network:
         execution: Execution,
         advance: Advance,
         rebook: Rebook,
+        replay: Mapping[int, NodeReplay] = MappingProxyType({}),
     ) -> None:
         self._env = env
         self._world = world
@@ -106,6 +111,8 @@ class Network:
         self._rebook = rebook
         self._servers: dict[tuple[int, ...], Server] = {}
         self.held: dict[int, Weights] = {}
+        self._replay = replay
+        self._n_executed: defaultdict[int, Counter] = defaultdict(Counter)
 
     @property
     def servers(self) -> list[Server]:
@@ -163,10 +170,13 @@ class Network:
         energy_j: float | None = None,
         origin_s: tuple[float, float, float] = (0.0, 0.0, 0.0),
         *,
+        layers: tuple[int, int] = (0, 0),
         weights: Weights | None = None,
         draws: Draws | None = None,
     ) -> Step:
-        """Return the step of computing on a node."""
+        """Return the step of computing some layers on a node; its times are replayed where the node replays any."""
+        if node in self._replay:
+            draws = StageReplay(self._replay[node], layers, codec_s, self._n_executed[node])
         return Step(
             self.processor(node),
             node,

@@ -10,6 +10,7 @@ from orbitsim.sim.controller import Ask, PlanRecord
 from orbitsim.sim.jobs import GroundStage, Step, Task
 from orbitsim.sim.network import Execution
 from orbitsim.sim.recorder import Passages
+from orbitsim.sim.samples import NodeReplay
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
@@ -36,6 +37,8 @@ class SchemeJob:
         Slot and start of each task. [s]
     execution : {"overlapped", "sequential", "serial"}
         How nodes work.
+    replay : mapping of int to NodeReplay
+        Nodes whose stage times are replayed.
     """
 
     fixed: bool
@@ -46,6 +49,7 @@ class SchemeJob:
     n_batches: int
     task_starts: Sequence[tuple[int, float]]
     execution: Execution = "overlapped"
+    replay: Mapping[int, NodeReplay] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

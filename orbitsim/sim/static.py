@@ -18,6 +18,7 @@ from orbitsim.sim.jobs import MiniBatch, Step, Task
 from orbitsim.sim.network import Execution, Network, World
 from orbitsim.sim.places import Server
 from orbitsim.sim.recorder import Passages, Recorder
+from orbitsim.sim.replay import GivenTimes
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
@@ -49,20 +50,6 @@ class StaticRun:
     delivered_s: tuple[float, ...]
     passages: Passages
     n_passages: int
-
-
-class _Given:
-    """Times of a stage by mini-batch, as given."""
-
-    def __init__(self, seconds: list[float]) -> None:
-        self._seconds = seconds
-
-    def draw(self, _task: int, batch: int) -> float:
-        """Return the time of a mini-batch. [s]"""
-        return self._seconds[batch]
-
-    def done(self) -> None:
-        """Keep no account."""
 
 
 def simulate_static(
@@ -142,7 +129,7 @@ def simulate_static(
         steps.append(network.send(sensor, 0, problem.input_bytes))
     for node, stage in enumerate(stages_of(problem, plan)):
         if stage.computes:
-            draws = None if given_s is None else _Given(given_s[node])
+            draws = None if given_s is None else GivenTimes(given_s[node])
             steps.append(network.compute(node, stage.seconds, 0.0 if draws else stage.codec_s, draws=draws))
         if node < n_hops:
             steps.append(network.send(node, node + 1 if node + 1 < n_nodes else sink, stage.n_bytes))
