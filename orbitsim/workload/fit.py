@@ -26,6 +26,7 @@ OUTLIER = 0.1  # relative residual from which a row counts in proportion to its 
 _SAME = 1e-6  # relative difference below which two amounts of work are one point
 _MAX_REWEIGHTINGS = 100
 _CONVERGED = 1e-12
+_NEGLIGIBLE = 1e-9  # share of a row's time that is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,11 @@ def fit_time_model(
     c, a, b = _best_constants(
         rows, overhead_s, by_flop=by_flop, has_bandwidth=has_bandwidth, least_s_per_flop=least_s_per_flop
     )
-    if by_flop and a <= least_s_per_flop:
+    if np.max(a * rows.flop / rows.seconds) < _NEGLIGIBLE:
+        a = 0.0
+    if np.max(b * rows.moved_bytes / rows.seconds) < _NEGLIGIBLE:
+        b = 0.0
+    if by_flop and a <= least_s_per_flop * (1 + _NEGLIGIBLE):
         fixed.append("rate at the hardware's peak" if a > 0 else "no row was limited by a rate")
     if has_bandwidth and b == 0:
         fixed.append("no row was limited by a bandwidth")
@@ -256,7 +261,7 @@ def _best_constants(
         a, b = to_constants(coefficients)
         loss = robust_loss(TimeModel(c, a, b), rows.columns())
         # The simplest come first, and a later one must help by more than rounding.
-        if loss < least_loss * (1 - 1e-9) - negligible:
+        if loss < least_loss * (1 - _NEGLIGIBLE) - negligible:
             least_loss, constants = loss, (c, a, b)
     return constants
 
