@@ -50,7 +50,7 @@ def cut(
         When the blocks are not a chain.
     """
     is_laid_out = any(p.is_meta for p in root.parameters())
-    hollow = root if is_laid_out else without_values(root)
+    hollow = without_values(root).to(torch.bfloat16)  # the type for which every operator has a meta version
     shape = (2, *input_shape)
     tokens = torch.zeros(shape, dtype=torch.long, device="meta")
     values = torch.zeros(shape, dtype=_dtype_of(hollow), device="meta")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from orbitsim.errors import InputError
 
@@ -42,7 +43,7 @@ def find_block_list(root: nn.Module) -> str:
     inside = [name for name in outer if isinstance(root.get_submodule(name), nn.ModuleList)]
     if inside:
         raise InputError(
-            f"expected one chain of blocks, found the blocks of {inside[0]} in lists of their own (a hierarchical model)"
+            f"expected one chain of blocks, found those of {inside[0]} in lists of their own (a hierarchical model)"
         )
     return path
 
@@ -53,6 +54,15 @@ class _ReachedError(Exception):
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()
         self.hidden = hidden
+
+
+class _AnswerYes(TorchDispatchMode):
+    """Answers what a tensor without values cannot: whether all positions follow one another, and the like, with yes."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:  # noqa: SLF001  an operator's name
+            return True if args[0].dtype == torch.bool else args[0].new_ones((), device="cpu").item()
+        return func(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def lay_out(root: nn.Module, path: str, example: Tensor) -> Layout:
     handles += [m.register_forward_pre_hook(note(name)) for name, m in root.named_modules()]
     handles += [block.register_forward_hook(leave(i), with_kwargs=True) for i, block in enumerate(blocks)]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _AnswerYes():
             root(example)
     except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError) as error:
         shape = tuple(example.shape[1:])
@@ -219,7 +229,9 @@ class Passages:
         if key not in self.seen:
             self.fill(hidden)
         if key not in self.seen:
-            raise RuntimeError(f"no input of the model leads to a tensor of shape {tuple(hidden.shape)}, {hidden.dtype}")
+            raise RuntimeError(
+                f"no input of the model leads to a tensor of shape {tuple(hidden.shape)}, {hidden.dtype}"
+            )
         return self.seen[key]
 
 

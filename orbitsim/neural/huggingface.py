@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,10 @@ from orbitsim.neural.cutting import cut
 from orbitsim.neural.dissection import find_block_list
 from orbitsim.neural.parts import ModelKind, ModelParts
 from orbitsim.neural.weights import materialise
+from orbitsim.scenario.suggestions import suggestion
 
-_N_CLASSES = 1000  # of a classifier whose configuration does not say: that of the catalogue's models
 _SEQ_LEN = 128
+_PER_BLOCK = ("layer_types", "out_features", "out_indices", "stage_names", "mlp_layer_types")
 
 
 class OneTensor(nn.Module):
@@ -66,60 +66,71 @@ def quiet() -> Iterator[None]:
 
 
 def known_model_types() -> tuple[str, ...]:
-    """Return the `model_type` of every vision and decoder model that `transformers` has, sorted."""
-    from transformers.models.auto import modeling_auto
+    """Return every `model_type` that `transformers` knows, sorted; not all are vision or decoder models."""
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-    vision = modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES
-    decoders = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    towers = (name for name in modeling_auto.MODEL_MAPPING_NAMES if name.endswith("_vision_model"))
-    return tuple(sorted({*vision, *decoders, *towers}))
+    return tuple(sorted(CONFIG_MAPPING_NAMES))
 
 
-def read_config(source: str | Path, *, allow_download: bool = False) -> Any:
+def read_config(source: str | Path, settings: Mapping[str, Any] | None = None, *, allow_download: bool = False) -> Any:
     """Return a configuration: of a `model_type`, a JSON file, a local folder, or a name of the hub.
 
+    Parameters
+    ----------
+    source : str or Path
+        Where it is.
+    settings : mapping, optional
+        Values to change.
+    allow_download : bool
+        Whether a name of the hub may be looked up on the network; else only in its cache.
+
     Raises
     ------
     InputError
-        When there is no such configuration, or it is not one that this version of `transformers` reads.
+        When there is no such configuration, it has no such key, or it refuses a value.
     """
-    from transformers import AutoConfig
-
-    path = Path(source)
+    path, changed = Path(source), dict(settings or {})
     try:
         with quiet():
-            if path.is_file():
-                data = json.loads(path.read_text(encoding="utf-8"))
-                if not isinstance(data, dict) or not isinstance(data.get("model_type"), str):
-                    raise InputError(Problem("model_type", "expected a model_type of transformers", str(source)))
-                return AutoConfig.for_model(data.pop("model_type"), **data)
-            if path.is_dir() or "/" in str(source):
-                return AutoConfig.from_pretrained(str(source), local_files_only=path.is_dir() or not allow_download)
-            return AutoConfig.for_model(str(source))
-    except InputError:
-        raise
-    except Exception as error:  # noqa: BLE001  transformers raises what its configuration classes happen to raise
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            return _with_settings(_values(source, path, allow_download), changed)
+    except InputError as error:
+        raise error.located(source) from error
+    except Exception as error:  # transformers raises what its configuration classes happen to raise
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         hint = "" if path.exists() or allow_download else "; a name of the hub needs --allow-download"
-        raise InputError(Problem("", f"expected a configuration of transformers: {reason}{hint}", str(source))) from error
+        raise InputError(
+            Problem("", f"expected a configuration of transformers: {reason}{hint}", str(source))
+        ) from error
 
 
-def configure(config: Any, settings: Mapping[str, Any]) -> Any:
-    """Return a configuration with some values changed.
+def _values(source: str | Path, path: Path, allow_download: bool) -> dict[str, Any]:
+    """Return the values that a configuration states, `model_type` among them."""
+    from transformers import PreTrainedConfig
 
-    Raises
-    ------
-    InputError
-        Naming every key that the configuration does not have, or whose value it refuses.
-    """
-    known = config.to_dict()
-    problems = [Problem(key, f"expected a key of {type(config).__name__}") for key in settings if key not in known]
-    if problems:
-        raise InputError(problems)
-    try:
-        return type(config).from_dict({**known, **settings})
-    except Exception as error:  # noqa: BLE001  as above
-        raise InputError(f"expected values that {type(config).__name__} accepts: {error}") from error
+    if path.is_file():
+        values = json.loads(path.read_text(encoding="utf-8"))
+    elif path.is_dir() or "/" in str(source):
+        values, _ = PreTrainedConfig.get_config_dict(str(source), local_files_only=path.is_dir() or not allow_download)
+    else:
+        values = {"model_type": str(source)}
+    if not isinstance(values, dict) or not isinstance(values.get("model_type"), str):
+        raise InputError(Problem("model_type", "expected a model_type of transformers"))
+    return dict(values)
+
+
+def _with_settings(values: dict[str, Any], changed: dict[str, Any]) -> Any:
+    from transformers import CONFIG_MAPPING, AutoConfig
+
+    model_type = values.pop("model_type")
+    if model_type not in CONFIG_MAPPING:
+        raise InputError(Problem("model_type", f"expected a model_type of transformers, got {model_type!r}"))
+    kind = CONFIG_MAPPING[model_type]
+    known = {*kind().to_dict(), *kind.attribute_map, "num_labels"}
+    if unknown := [key for key in changed if key not in known]:
+        raise InputError(Problem(key, f"expected a key of {kind.__name__}{suggestion(key, known)}") for key in unknown)
+    if changed:  # lists with an entry for each block follow from the number of blocks, unless they are given
+        values = {key: value for key, value in values.items() if key not in _PER_BLOCK}
+    return AutoConfig.for_model(model_type, **{**values, **changed})
 
 
 def model_class(config: Any) -> tuple[Any, ModelKind]:
@@ -177,7 +188,7 @@ def parts_of_config(
         Only lay the model out, to build one part at a time.
     """
     if image_px is not None:
-        config = configure(config, {"image_size": image_px})
+        config = _resized(config, image_px)
     cls, _ = model_class(config)
     with quiet(), torch.device("meta"):
         try:
@@ -185,7 +196,7 @@ def parts_of_config(
         except (TypeError, ValueError, RuntimeError, KeyError, AttributeError) as error:
             raise InputError(f"expected a configuration that {cls.__name__} can be built from: {error}") from error
     if not one_at_a_time:
-        materialise(model, lambda local: f"model.{local}" if local else "model", model._init_weights, seed)  # noqa: SLF001
+        materialise(model, lambda local: f"model.{local}" if local else "model", model._init_weights, seed)
         model.tie_weights()
     return parts_of_model(model, name, seq_len=seq_len, seed=seed)
 
@@ -221,7 +232,7 @@ def parts_of_folder(
                 dtype=torch.float32,
                 output_loading_info=True,
             )
-    except Exception as error:  # noqa: BLE001  transformers and safetensors raise what they happen to raise
+    except Exception as error:  # transformers and safetensors raise what they happen to raise
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(Problem("", f"the weights cannot be read: {reason}", str(folder))) from error
     if report["missing_keys"]:
@@ -288,6 +299,16 @@ def parts_of_model(
     )
 
 
+def _resized(config: Any, image_px: int) -> Any:
+    _image_px(config)
+    owner = config if hasattr(config, "image_size") else config.vision_config
+    patch = getattr(owner, "patch_size", 1)
+    if image_px < 1 or (isinstance(patch, int) and image_px % patch):
+        raise InputError(f"expected an image side that is a multiple of the patch, {patch} px, got {image_px} px")
+    owner.image_size = image_px
+    return config
+
+
 def _image_px(config: Any) -> int:
     size = getattr(config, "image_size", None)
     if size is None and hasattr(config, "vision_config"):
@@ -301,4 +322,4 @@ def _image_px(config: Any) -> int:
 
 def has_weights(folder: str | Path) -> bool:
     """Whether a local folder holds weights that can be read without unpickling."""
-    return os.path.isdir(folder) and any(Path(folder).glob("*.safetensors"))
+    return Path(folder).is_dir() and any(Path(folder).glob("*.safetensors"))

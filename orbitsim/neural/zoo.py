@@ -21,6 +21,7 @@ from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.weights import initialise_plain
 from orbitsim.scenario.suggestions import suggestion
 
+N_CLASSES = 1000  # of a classifier whose configuration does not say: that of the catalogue's models
 Weights = Literal["auto", "random", "local"]
 
 
@@ -86,7 +87,7 @@ def load_model(
     if is_named:
         if weights == "local":
             raise InputError(f"expected a folder for local weights, {name!r} is a configuration without any")
-        config = vit_config(models[name].architecture) if name in models else _default_config(name)
+        config = vit_config(models[name].architecture, changed) if name in models else _default_config(name, changed)
     elif Path(name).exists() or "/" in name:
         is_hub = not Path(name).exists()
         use_weights = weights == "local" or (
@@ -98,11 +99,9 @@ def load_model(
             return huggingface.parts_of_folder(
                 name, Path(name).name, image_px=image_px, seq_len=seq_len, allow_download=allow_download
             )
-        config = huggingface.read_config(name, allow_download=allow_download)
+        config = huggingface.read_config(name, changed, allow_download=allow_download)
     else:
         raise InputError(_unknown(name))
-    if changed:
-        config = huggingface.configure(config, changed)
     return huggingface.parts_of_config(
         config,
         name if is_named else Path(name).name.removesuffix(".json"),
@@ -113,23 +112,21 @@ def load_model(
     )
 
 
-def _default_config(model_type: str) -> Any:
-    config = huggingface.read_config(model_type)
-    known = config.to_dict()
-    # A classifier of transformers has two classes unless told otherwise.
-    return huggingface.configure(config, {"id2label": {i: str(i) for i in range(1000)}}) if "id2label" in known else config
+def _default_config(model_type: str, changed: Mapping[str, Any]) -> Any:
+    config = huggingface.read_config(model_type, changed)
+    if not {"num_labels", "id2label"} & set(changed):
+        config.num_labels = N_CLASSES  # a classifier of transformers has two unless told otherwise
+    return config
 
 
-def vit_config(architecture: Architecture) -> Any:
-    """Return the configuration of `transformers` for a vision transformer of the catalogue.
+def vit_config(architecture: Architecture, changed: Mapping[str, Any] | None = None) -> Any:
+    """Return the configuration of `transformers` for a vision transformer of the catalogue, with some values changed.
 
     Raises
     ------
     InputError
         When the architecture is not that of a plain ViT.
     """
-    from transformers import ViTConfig
-
     a = architecture
     plain = Architecture(
         width=a.width,
@@ -144,18 +141,19 @@ def vit_config(architecture: Architecture) -> Any:
     )
     if a.image_px is None or a != plain or a.n_classes < 1:
         raise InputError("expected a plain vision transformer with a classifier; give a configuration of transformers")
-    return ViTConfig(
-        hidden_size=a.width,
-        intermediate_size=a.mlp_width,
-        num_attention_heads=a.n_heads,
-        num_hidden_layers=a.n_blocks,
-        image_size=a.image_px,
-        patch_size=a.patch_px,
-        num_channels=a.n_channels,
-        qkv_bias=a.qkv_bias,
-        layer_norm_eps=1e-6,
-        num_labels=a.n_classes,
-    )
+    values = {
+        "hidden_size": a.width,
+        "intermediate_size": a.mlp_width,
+        "num_attention_heads": a.n_heads,
+        "num_hidden_layers": a.n_blocks,
+        "image_size": a.image_px,
+        "patch_size": a.patch_px,
+        "num_channels": a.n_channels,
+        "qkv_bias": a.qkv_bias,
+        "layer_norm_eps": 1e-6,
+        "num_labels": a.n_classes,
+    }
+    return huggingface.read_config("vit", {**values, **(changed or {})})
 
 
 def _own_module(
