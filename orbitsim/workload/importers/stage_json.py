@@ -82,7 +82,7 @@ def _timing(source: Source, stage: Any, key: str) -> Timing:
             raise source.fault(message, key=f"{key}.average_time_per_run_ms")
     return Timing(
         name=name,
-        mean_s=ms["mean_ms"] * _MS,
+        mean_s=max(ms["mean_ms"], ms["min_ms"]) * _MS,
         std_s=ms["stddev_ms"] * _MS,
         min_s=ms["min_ms"] * _MS,
         max_s=ms["max_ms"] * _MS,

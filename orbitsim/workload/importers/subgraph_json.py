@@ -84,7 +84,7 @@ def _timing(source: Source, subgraph: Any, key: str) -> Timing:
         raise source.fault(f"expected a count of samples, found {shown(n_samples)}", key=f"{at}.samples")
     return Timing(
         name=" + ".join(names),
-        mean_s=mean * _MS,
+        mean_s=max(mean, stats["min"]) * _MS,
         std_s=stats["std"] * _MS,
         min_s=stats["min"] * _MS,
         max_s=stats["max"] * _MS,

@@ -57,7 +57,7 @@ def _timing(source: Source, name: str, samples: Any, times: list[str]) -> Timing
         samples_s.append(number_at(source, sample[0], key) * _MS)
         times.append(_time_of_day(source, sample[1], key))
     n = len(samples_s)
-    mean_s = math.fsum(samples_s) / n
+    mean_s = max(math.fsum(samples_s) / n, min(samples_s))
     deviation = math.fsum((sample - mean_s) ** 2 for sample in samples_s)
     return Timing(
         name=name,

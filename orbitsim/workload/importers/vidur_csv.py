@@ -88,7 +88,7 @@ def _timing(row: Row, name: str, columns: Mapping[str, str]) -> Timing | None:
             raise row.fault(columns[statistic], f"expected a time between min and max, found {stats[statistic]:g} ms")
     return Timing(
         name,
-        mean_s=stats["mean"] * _MS,
+        mean_s=max(stats["mean"], stats["min"]) * _MS,
         std_s=stats["std"] * _MS,
         min_s=stats["min"] * _MS,
         max_s=stats["max"] * _MS,
