@@ -1,4 +1,4 @@
-"""The time model and its fit: known constants come back, the best of all limits is found, poor data are said to be poor."""
+"""The time model and its fit: known constants come back, the best of all limits is found, poor data say so."""
 
 from __future__ import annotations
 
