@@ -62,7 +62,7 @@ def command(
         for note in result.notes:
             warn("note", note)
         warn("written", f"{folder}")
-        summaries.append((scenario.name, result.summary["schemes"]))
+        summaries.append((scenario.name, result.summary))
     console.print_summaries(summaries)
-    if not any(item["status"] == "ok" for _, schemes in summaries for item in schemes.values()):
+    if not any(item["status"] == "ok" for _, summary in summaries for item in summary["schemes"].values()):
         raise typer.Exit(1)

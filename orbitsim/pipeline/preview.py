@@ -15,6 +15,7 @@ from orbitsim.errors import InfeasibleError
 from orbitsim.orbit import geometry
 from orbitsim.orbit.contacts import find_contacts
 from orbitsim.orbit.sites import Mask
+from orbitsim.pipeline.device_table import parts_of
 from orbitsim.pipeline.jobs import JobFactory
 from orbitsim.pipeline.links import LinkBook
 from orbitsim.pipeline.run import build_world, task_starts
@@ -52,6 +53,7 @@ def preview(scenario: Scenario) -> list[tuple[str, list[Line]]]:
         ("orbit", _orbit(space)),
         ("contacts with stations", _contacts(space)),
         ("a task", _task(work)),
+        ("computers (seconds of a mini-batch through the whole model)", _computers(work)),
         ("a day", _day(space, links, work)),
         ("load per node (busy share of a slot; above 1 the backlog grows)", _load(factory, space)),
     ]
@@ -165,6 +167,26 @@ def _task(work: Work) -> list[Line]:
         Line("results", f"{size(work.result_bytes)} a mini-batch, {size(work.result_bytes * n_batches)} a task"),
         Line("memory of the model", size(float(sizes.memory_bytes.sum()) + sizes.memory_overhead_bytes)),
     ]
+
+
+def _computers(work: Work) -> list[Line]:
+    """Say of every computer how fast it is, what that rests on, and what is replayed."""
+    lines: list[Line] = []
+    for name, costs in work.costs.items():
+        origins = " and ".join(sorted(set(costs.origin)))
+        power = ""
+        if costs.energy_j is not None:
+            power = f"; {costs.energy_j.sum() / costs.compute_s.sum():.3g} W while computing, {costs.energy_origin}"
+        lines.append(Line(name, f"{costs.compute_s.sum():.4g} s, {origins}{power}: {costs.basis}"))
+        if name in work.traces:
+            traced = work.traces[name]
+            recorded = ""
+            if traced.replay != "mean" and costs.profile is not None:
+                samples = [len(row.samples_s or ()) for row in parts_of(costs.profile)]
+                n_samples = f"{min(samples)}" if len(set(samples)) == 1 else f"{min(samples)} to {max(samples)}"
+                recorded = f" of {n_samples} recorded executions"
+            lines.append(Line(f"{name} replays", f"{traced.replay}{recorded}, {traced.trace.path}"))
+    return lines
 
 
 def _day(space: Space, links: LinkBook, work: Work) -> list[Line]:

@@ -159,13 +159,14 @@ def resource_table(scheme: str, run: SchemeRun, open_s: Mapping[str, float], spa
 
 def energy_j(run: SchemeRun) -> float | None:
     """Return the energy of all computing, or None where a step's energy is not known. [J]"""
-    energies = [None if step.energy_j is None else step.energy_j * step.count for step in _computing(run)]
+    energies = [step.spent.energy_j for step in _computing(run)]
     return None if any(energy is None for energy in energies) else math.fsum(e for e in energies if e is not None)
 
 
 def origin_seconds(run: SchemeRun) -> list[float]:
     """Return simulated compute time by origin of its cost, in the order of `ORIGINS`. [s]"""
-    return [math.fsum(step.origin_s[index] * step.count for step in _computing(run)) for index in range(len(ORIGINS))]
+    seconds = [step.spent.origin_s for step in _computing(run)]
+    return [math.fsum(by_origin[index] for by_origin in seconds) for index in range(len(ORIGINS))]
 
 
 def _computing(run: SchemeRun) -> list[Any]:

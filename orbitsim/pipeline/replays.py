@@ -17,7 +17,7 @@ def node_replays(work: Work, space: Space) -> dict[int, NodeReplay]:
     recordings: dict[str, Recording] = {}
     found: dict[int, NodeReplay] = {}
     for node, device in devices_of_nodes(space):
-        replay = work.traces[device].replay if device in work.traces else "mean"
+        replay = work.replay_of(device)
         profile = work.costs[device].profile
         if replay == "mean" or profile is None:
             continue

@@ -12,6 +12,7 @@ from orbitsim import catalog
 from orbitsim.errors import InfeasibleError
 from orbitsim.pipeline import records
 from orbitsim.pipeline.contact_table import contact_table
+from orbitsim.pipeline.device_table import compute_summary, device_table, parts_of
 from orbitsim.pipeline.jobs import JobFactory
 from orbitsim.pipeline.link_table import link_table
 from orbitsim.pipeline.links import LinkBook
@@ -100,8 +101,9 @@ def run_scenario(
     world = build_world(links)
     factory = JobFactory(scenario, work, links, world)
     starts = task_starts(space)
-    frames: dict[str, list[pd.DataFrame]] = {"tasks": [], "batches": [], "plans": [], "resources": []}
+    frames: dict[str, list[pd.DataFrame]] = {"tasks": [], "batches": [], "plans": [], "resources": [], "devices": []}
     summaries: dict[str, Any] = {}
+    compute: dict[str, Any] = {}
     notes: list[str] = []
     for scheme in schemes or scenario.run.schemes:
         try:
@@ -116,6 +118,7 @@ def run_scenario(
             summaries[scheme] = metrics.infeasible_summary(str(error), None)
             continue
         summaries[scheme] = _add_scheme(scheme, run, frames, factory, scenario)
+        compute[scheme] = compute_summary(frames["devices"][-1])
     if scenario.links.isl.topology != "none" and space.n_satellites > 1 and not space.neighbours(space.sensor):
         notes.append(f"no crosslink of {scenario.workload.sensor} ever opens: it works alone")
     if not starts:
@@ -132,7 +135,8 @@ def run_scenario(
     if every > 1:
         notes.append(f"links.parquet holds one step of {every}, for {len(used)} links; `orbitsim links` has all")
     tables["links"] = link_table(links, used, every=every)
-    return RunResult(scenario, {"schemes": summaries, **_assumptions(work)}, tables, notes, _inputs(scenario, work))
+    summary = {"schemes": summaries, "compute": compute, **_assumptions(work)}
+    return RunResult(scenario, summary, tables, notes, _inputs(scenario, work))
 
 
 def task_starts(space: Space) -> list[tuple[int, float]]:
@@ -183,6 +187,7 @@ def _add_scheme(
         for (a, b), schedule in factory.links.used.items()
     }
     frames["resources"].append(records.resource_table(scheme, run, open_s, span_s))
+    frames["devices"].append(device_table(scheme, run, factory.work, factory.links.space))
     return metrics.scheme_summary(
         tasks,
         planner_used=run.plans[-1].decision.planner_used if run.plans else scenario.planner.kind,
@@ -209,9 +214,18 @@ def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _assumptions(work: Work) -> dict[str, Any]:
     """Return what the costs rest on, in words."""
     return {
-        "costs": {name: {"method": costs.method, "basis": costs.basis} for name, costs in work.costs.items()},
+        "costs": {
+            name: {
+                "method": costs.method,
+                "basis": costs.basis,
+                "origin": sorted(set(costs.origin)),
+                "energy_origin": costs.energy_origin,
+                "replay": work.replay_of(name),
+            }
+            for name, costs in work.costs.items()
+        },
         "codec": {"table": work.codec.name, "origin": work.codec.origin, "source": work.codec.source},
-        "cite": _citations(work.scenario),
+        "cite": _citations(work),
         "workload": {
             "model": work.graph.name,
             "n_layers": work.graph.n_layers,
@@ -231,18 +245,23 @@ def _inputs(scenario: Scenario, work: Work) -> list[Path]:
         shipped = shipped_path("traces") / "codec"
         named = [Path(table), *(shipped / f"{table}{suffix}" for suffix in (".toml", ".json"))]
         files += [path for path in named if path.is_file()][:1]
-    if any(costs.method in ("trace", "trace-scaled") for costs in work.costs.values()):
+    files += [Path(traced.trace.path) for traced in work.traces.values()]
+    catalogued = {"throughput", "flop-over-rate", "flop-over-peak"}
+    if any(costs.method not in catalogued for name, costs in work.costs.items() if name not in work.traces):
         files += find_traces()
     return files
 
 
-def _citations(scenario: Scenario) -> dict[str, str]:
-    """Return what to cite for the devices and the model of a scenario: key and text."""
-    found = [catalog.citations("model", scenario.workload.model)]
-    devices = {device for shell in scenario.shells for device in shell.devices}
-    devices |= {station.device for station in scenario.stations if station.device is not None}
-    found += [catalog.citations("device", device) for device in sorted(devices)]
-    return {citation.text: citation.url or citation.doi for group in found for citation in group}
+def _citations(work: Work) -> dict[str, str]:
+    """Return what to cite for the devices and the model of a scenario: text and address."""
+    found = [catalog.citations("model", work.scenario.workload.model)]
+    catalogued = set(catalog.names("device"))
+    found += [catalog.citations("device", device) for device in sorted(work.costs) if device in catalogued]
+    cited = {citation.text: citation.url or citation.doi for group in found for citation in group}
+    profiles = [costs.profile for costs in work.costs.values() if costs.profile is not None]
+    profiles += [profile for traced in work.traces.values() for profile in traced.profiles]
+    published = (row.citation for profile in profiles for row in parts_of(profile) if row.citation)
+    return cited | {citation: "" for citation in published if citation not in cited}
 
 
 def save_run(result: RunResult, folder: Path, *, command: Iterable[str], force: bool = False) -> Path:

@@ -16,6 +16,7 @@ from orbitsim.loading.device_traces import DeviceTrace, device_traces
 from orbitsim.plan.problem import Problem
 from orbitsim.plan.stages import ORIGINS
 from orbitsim.scenario import Scenario
+from orbitsim.scenario.devices import Replay
 from orbitsim.types.codec_table import IDENTITY, CodecTable
 from orbitsim.types.profile import Profile
 from orbitsim.workload.cost import LayerCosts, layer_costs
@@ -54,6 +55,10 @@ class Work:
     def any_costs(self) -> LayerCosts:
         """Costs of some device, for the sizes that are the same on all."""
         return next(iter(self.costs.values()))
+
+    def replay_of(self, device: str) -> Replay:
+        """Return which of the recorded times of a device a mini-batch meets."""
+        return self.traces[device].replay if device in self.traces else "mean"
 
     @property
     def input_bytes(self) -> float:

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from orbitsim.results.wording import energy, seconds, size
 
-Summary = tuple[str, Mapping[str, Mapping[str, Any]]]
+Summary = tuple[str, Mapping[str, Any]]
+"""A scenario's name, and what `summary.json` holds of its run."""
 
 
 def folder_name(name: str) -> str:
@@ -24,18 +25,20 @@ def folder_name(name: str) -> str:
 def print_summaries(summaries: Sequence[Summary]) -> None:
     """Print one table for each run, and with several runs one of their mean delays side by side."""
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    for name, schemes in summaries:
-        console.print(_run_table(name, schemes))
+    for name, summary in summaries:
+        console.print(_run_table(name, summary["schemes"]))
+        for line in basis_lines(summary):
+            console.print(escape(line))
     if len(summaries) > 1:
         console.print(_side_by_side(summaries))
-    for name, schemes in summaries:
-        for scheme, item in schemes.items():
+    for name, summary in summaries:
+        for scheme, item in summary["schemes"].items():
             if item["status"] == "infeasible":
                 console.print(f"{escape(name)}: {scheme} cannot run: {escape(str(item['reason']))}")
 
 
 def _run_table(name: str, schemes: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table(title=escape(name), title_justify="left", caption=_origin_caption(schemes), caption_justify="left")
+    table = Table(title=escape(name), title_justify="left")
     table.add_column("scheme", no_wrap=True)
     for heading in (
         "tasks", "delivered", "undeliv.", "delay mean", "p95", "max", "service mean", "ISL", "downlink", "energy",
@@ -62,14 +65,28 @@ def _run_table(name: str, schemes: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
-def _origin_caption(schemes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Say what the compute times rest on."""
-    parts = []
-    for scheme, item in schemes.items():
-        shares = {name: share for name, share in item["cost_origin"].items() if share}
-        if shares:
-            parts.append(f"{scheme} " + ", ".join(f"{share:.0%} {name}" for name, share in shares.items()))
-    return "compute times: " + "; ".join(parts) if parts else ""
+def basis_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Say what compute times and energy rest on; schemes of which the same is true share a place in a line."""
+    times: dict[str, list[str]] = {}
+    energies: dict[str, list[str]] = {}
+    for scheme, item in summary["compute"].items():
+        if not item["seconds"]:
+            continue
+        origins = ", ".join(_shares(item["origin_s"]))
+        methods = ", ".join(_shares(item["method_s"]))
+        times.setdefault(f"{origins} ({methods})", []).append(scheme)
+        energies.setdefault(item["energy_origin"] or "unknown", []).append(scheme)
+    return [_line("compute times", times), _line("energy of computing", energies)] if times else []
+
+
+def _line(what: str, found: Mapping[str, Sequence[str]]) -> str:
+    parts = [f"{words} [{', '.join(schemes)}]" for words, schemes in found.items()]
+    return f"{what}: {parts[0].rpartition(' [')[0] if len(parts) == 1 else '; '.join(parts)}"
+
+
+def _shares(by_name: Mapping[str, float]) -> list[str]:
+    total_s = sum(by_name.values())
+    return [f"{value / total_s:.0%} {name}" for name, value in by_name.items() if value > 0.0]
 
 
 def _side_by_side(summaries: Sequence[Summary]) -> Table:
@@ -77,8 +94,8 @@ def _side_by_side(summaries: Sequence[Summary]) -> Table:
     table.add_column("scheme", no_wrap=True)
     for name, _ in summaries:
         table.add_column(escape(name), justify="right")
-    for scheme in dict.fromkeys(scheme for _, schemes in summaries for scheme in schemes):
-        table.add_row(scheme, *(_cell(schemes.get(scheme)) for _, schemes in summaries))
+    for scheme in dict.fromkeys(scheme for _, summary in summaries for scheme in summary["schemes"]):
+        table.add_row(scheme, *(_cell(summary["schemes"].get(scheme)) for _, summary in summaries))
     return table
 
 

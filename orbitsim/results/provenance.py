@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -37,5 +37,18 @@ def provenance(command: Iterable[str], seed: int, inputs: Iterable[Path]) -> dic
         "python": sys.version.split()[0],
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: metadata.version(name) for name in _PACKAGES},
-        "inputs_sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(set(inputs))},
+        "inputs_sha256": {
+            name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _named(sorted(set(inputs))).items()
+        },
     }
+
+
+def _named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Name files without their folders; the second of a name, and those after it, by a number beside it."""
+    named: dict[str, Path] = {}
+    for path in paths:
+        number = 1
+        while (name := path.name if number == 1 else f"{path.name} ({number})") in named:
+            number += 1
+        named[name] = path
+    return named

@@ -119,6 +119,29 @@ RESOURCES = (
 )
 """One row for each scheme and place that was used."""
 
+DEVICES = (
+    _SCHEME,
+    Column("device", "category", "computer, by its name in the scenario; satellites with equal ones share a row"),
+    Column("method", "category", "source in the cost model that its times come from: trace, throughput, ..."),
+    Column("basis", "string", "that source in words"),
+    Column("trace", "string", "trace of its times; null where they come from another source", nullable=True),
+    Column("trace_sha256", "string", "hash of that file", nullable=True),
+    Column("replay", "category", "mean, bootstrap or in-order: which of the recorded times a mini-batch met"),
+    Column("n_samples", "int64", "recorded executions of each part of the model, the fewest; 0 where there are none"),
+    Column("n_executions", "int64", "stages of mini-batches that it computed, of all satellites with it"),
+    Column("compute_s", "float64", "simulated time of computing, encoding and decoding left out"),
+    Column("measured_s", "float64", "share of it that rests on measured times"),
+    Column("modelled_s", "float64", "share of it that rests on modelled times"),
+    Column("published_s", "float64", "share of it that rests on published times"),
+    Column("codec_s", "float64", "simulated time of encoding and decoding"),
+    Column("energy_j", "float64", "energy of computing; null where power is not known", nullable=True),
+    Column("energy_origin", "string", "measured, published or modelled (power times time)", nullable=True),
+    Column("mean_power_w", "float64", "that energy over that time; null where nothing was computed", nullable=True),
+    Column("max_temperature_k", "float64", "highest temperature in the trace", nullable=True),
+    Column("throttled_share", "float64", "share of the recorded time on parts marked as throttled", nullable=True),
+)
+"""One row for each scheme and computer of the scenario."""
+
 TABLES = {
     "tasks": TASKS,
     "batches": BATCHES,
@@ -126,4 +149,5 @@ TABLES = {
     "links": LINKS,
     "plans": PLANS,
     "resources": RESOURCES,
+    "devices": DEVICES,
 }

@@ -127,7 +127,7 @@ def test_run_writes_the_contract(monkeypatch, capsys, scenario, tmp_path):
     assert (delivered[parts].sum(axis=1) - delivered["delay_s"]).abs().max() < 1e-6
     assert (delivered["delay_s"] - delivered["contact_wait_s"] - delivered["service_s"]).abs().max() < 1e-9
     assert len(tasks) == 12 * 6
-    for name in ("batches", "contacts", "links", "plans", "resources"):
+    for name in ("batches", "contacts", "links", "plans", "resources", "devices"):
         assert len(pd.read_parquet(out / f"{name}.parquet")) > 0, name
 
 

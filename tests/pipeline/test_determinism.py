@@ -69,6 +69,7 @@ def physics(result: RunResult) -> dict[str, pd.DataFrame]:
         "contacts": ["station", "satellite", "start_s"],
         "links": ["link", "t_s"],
         "resources": ["scheme", "place"],
+        "devices": ["scheme", "device"],
         "plans": ["scheme", "t_s", "reason", "position"],
     }
     found = {}
