@@ -56,7 +56,7 @@ def read(source: Source) -> Imported:
         raise source.fault("no iteration, part or kernel in it took any time", key="traceEvents")
     how_timed = "kineto-gpu-busy" if events.work else "kineto-host"
     recording = Recording(
-        parts, forward, device, how_timed=how_timed, time_basis=basis, parts_are_complete=complete and bool(parts)
+        parts, forward, device, how_timed=how_timed, time_basis=basis, parts_are_complete=complete or not parts
     )
     if kernels and events.whole_microseconds:
         notes.append("kernel times are cut to whole microseconds in this trace: each is up to 1 us too short")
