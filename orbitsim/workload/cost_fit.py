@@ -91,10 +91,10 @@ class DeviceFit:
         One for each kind of part.
     profiles : tuple of Profile
         What they were fitted on.
-    row_error : ndarray, shape (n,)
-        Fitted over measured time, less 1, of each row of the profiles.
+    row_error : mapping of str to ndarray, shape (n,)
+        Fitted over timed, less 1, of each row of the profiles, by kind of part.
     model_error : mapping of (str, int) to float
-        The same of the sum of all parts, by model and batch size.
+        Fitted over timed, less 1, of the sum of all parts, by model and batch size.
     batch_sizes : tuple of int
         Smallest and largest batch size fitted.
     flop_range : mapping of str to (float, float)
@@ -110,7 +110,7 @@ class DeviceFit:
     block: TimeModel
     head: TimeModel
     profiles: tuple[Profile, ...]
-    row_error: FloatArray
+    row_error: Mapping[BlockKind, FloatArray]
     model_error: Mapping[tuple[str, int], float]
     batch_sizes: tuple[int, int]
     flop_range: Mapping[BlockKind, tuple[float, float]]
@@ -119,12 +119,16 @@ class DeviceFit:
     @property
     def median_error(self) -> float:
         """Median of the rows' relative errors, without sign."""
-        return float(np.median(np.abs(self.row_error)))
+        return float(np.median(np.abs(self.all_errors())))
 
     @property
     def max_error(self) -> float:
         """Largest of the rows' relative errors, without sign."""
-        return float(np.max(np.abs(self.row_error)))
+        return float(np.max(np.abs(self.all_errors())))
+
+    def all_errors(self) -> FloatArray:
+        """Return the relative errors of all rows, shape (n,)."""
+        return np.concatenate(list(self.row_error.values()))
 
     def time_models(self) -> Mapping[BlockKind, TimeModel]:
         """Return the time models by kind of part."""
@@ -177,7 +181,7 @@ class DeviceFit:
         low, high = self.batch_sizes
         batches = f"batch {low}" if low == high else f"batch {low} to {high}"
         return (
-            f"fitted on {len(self.row_error)} rows of {models}, {batches}, in {traces}"
+            f"fitted on {len(self.all_errors())} rows of {models}, {batches}, in {traces}"
             f" (median error {self.median_error:.1%}, at most {self.max_error:.1%})"
         )
 
@@ -248,7 +252,7 @@ def fit_device(
         block=models["block"],
         head=models["head"],
         profiles=chosen,
-        row_error=np.concatenate([errors[kind] for kind in PART_KINDS]),
+        row_error=errors,
         model_error=_model_errors(chosen, rows, fitted),
         batch_sizes=(min(p.batch_size for p in chosen), max(p.batch_size for p in chosen)),
         flop_range={kind: (float(rows[kind].flop.min()), float(rows[kind].flop.max())) for kind in PART_KINDS},
