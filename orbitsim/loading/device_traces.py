@@ -16,7 +16,7 @@ from orbitsim.loading.files import found_at
 from orbitsim.scenario.devices import Replay
 from orbitsim.scenario.suggestions import suggestion
 from orbitsim.types.profile import BlockTiming, Profile
-from orbitsim.workload.cost import layer_times
+from orbitsim.workload.cost import LayerTimes, layer_times
 from orbitsim.workload.models import ModelGraph
 from orbitsim.workload.traces import Trace, find_traces, read_trace
 
@@ -30,11 +30,11 @@ class DeviceTrace:
     Attributes
     ----------
     device : Device
-        What the cost model takes: board and power mode of the trace, and no rates beside it.
+        What the cost model takes: board and power mode of the trace, and nothing that would take the trace's place.
     trace : Trace
         The trace.
     profiles : tuple of Profile
-        Those of the scenario's model and precision on this board in this power mode: one for each batch size.
+        Those of the scenario's precision on this board in this power mode.
     replay : {"mean", "bootstrap", "in-order"}
         How the times of mini-batches come from it.
     """
@@ -100,37 +100,44 @@ def device_trace(name: str, table: Any, graph: ModelGraph, precision: Any, batch
     key = f"device.{name}"
     trace = named_trace(table.trace, f"{key}.trace")
     known = catalog.device(name) if name in catalog.names("device") else None
-    at_hand = [p for p in trace.profiles() if p.model == graph.name and p.precision == precision]
-    if not at_hand:
-        raise _lacking(key, trace, graph, precision, "")
-    board = _board(key, name, table.board, known, at_hand)
-    at_hand = [profile for profile in at_hand if profile.device == board]
-    power_mode = _power_mode(key, table, known, at_hand)
+    at_hand = [profile for profile in trace.profiles() if profile.precision == precision]
+    of_model = [profile for profile in at_hand if profile.model == graph.name]
+    if not at_hand or (not of_model and table.replay != "mean"):
+        raise _lacking(key, trace, graph, precision)
+    board = _board(key, name, table.board, known, of_model or at_hand)
+    of_model, at_hand = ([p for p in profiles if p.device == board] for profiles in (of_model, at_hand))
+    power_mode = _power_mode(key, table, known, of_model or at_hand)
     at_hand = [profile for profile in at_hand if profile.power_mode == power_mode]
-    device = _device(name, table, known, board, power_mode)
     try:
-        times = layer_times(device, graph, precision, batch_size, at_hand)
+        device, times = _times(_device(name, table, known, board, power_mode), graph, precision, batch_size, at_hand)
     except InputError:
-        raise _lacking(key, trace, graph, precision, " that covers embedding, blocks and head") from None
-    if table.replay != "mean" and times.profile is None:
-        sizes = sorted({profile.batch_size for profile in at_hand})
-        raise InputError(
-            Problem(
-                f"{key}.replay",
-                f"expected 'mean' with workload.batch_size = {batch_size}: only the mean of another batch size can be "
-                f"scaled, and the trace has {', '.join(map(str, sizes))} of {board} {power_mode}; got {table.replay!r}",
-            )
-        )
-    without = [] if times.profile is None else _without_samples(times.profile)
-    if table.replay != "mean" and without:
-        raise InputError(
-            Problem(
-                f"{key}.replay",
-                f"expected 'mean' with a trace that lacks single executions (samples_s of {', '.join(without)}); "
-                f"got {table.replay!r}",
-            )
-        )
+        what = " that covers embedding, blocks and head" if of_model else ", or some that a fit can start from"
+        raise _lacking(key, trace, graph, precision, what) from None
+    if table.replay != "mean":
+        _check_replay(f"{key}.replay", table.replay, times, of_model, batch_size)
     return DeviceTrace(device, trace, tuple(at_hand), table.replay)
+
+
+def _times(
+    device: Device, graph: ModelGraph, precision: Any, batch_size: int, profiles: Sequence[Profile]
+) -> tuple[Device, LayerTimes]:
+    """Return the times of a device that nothing but profiles are known of; its peak only bounds what is fitted."""
+    times = layer_times(device, graph, precision, batch_size, profiles)
+    if times.method != "flop-over-peak":
+        return device, times
+    device = device.model_copy(update={"peak_flop_s": {}})
+    return device, layer_times(device, graph, precision, batch_size, profiles)
+
+
+def _check_replay(key: str, replay: str, times: LayerTimes, of_model: Sequence[Profile], batch_size: int) -> None:
+    if times.profile is None:
+        sizes = ", ".join(map(str, sorted({profile.batch_size for profile in of_model})))
+        expected = f"expected 'mean', or workload.batch_size as one of {sizes}, which were recorded"
+        raise InputError(Problem(key, f"{expected}; got {replay!r} with batches of {batch_size}"))
+    without = _without_samples(times.profile)
+    if without:
+        expected = "expected 'mean' where a trace lacks single executions (samples_s)"
+        raise InputError(Problem(key, f"{expected}, here those of {', '.join(without)}; got {replay!r}"))
 
 
 def _board(key: str, name: str, given: str | None, known: Device | None, profiles: Sequence[Profile]) -> str:
@@ -169,11 +176,10 @@ def _device(name: str, table: Any, known: Device | None, board: str, power_mode:
             changes[figure] = Figure(value=value, basis="derived", confidence="medium", cite=("scenario",), note=note)
     if known is None:
         return Device(name=name, title=f"{board} in power mode {power_mode}", **changes)
-    rates: dict[str, Any] = {"rate_flop_s": {}, "throughput_tiles_s": {}, "peak_flop_s": {}}
-    return known.model_copy(update={**rates, **changes})
+    return known.model_copy(update={"rate_flop_s": {}, "throughput_tiles_s": {}, **changes})
 
 
-def _lacking(key: str, trace: Trace, graph: ModelGraph, precision: str, what: str) -> InputError:
+def _lacking(key: str, trace: Trace, graph: ModelGraph, precision: str, what: str = "") -> InputError:
     expected = f"expected a profile of {graph.name} at {precision}{what}"
     return InputError(Problem(f"{key}.trace", f"{expected}; {Path(trace.path).name} has {contents(trace.profiles())}"))
 
