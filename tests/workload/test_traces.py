@@ -262,6 +262,8 @@ SUM_AGAINST_FORWARD = 0.05
 def test_shipped_traces_are_sound_and_add_up():
     assert find_traces()
     assert all(read_trace(path).provenance["tool"] for path in find_traces())
-    for profile in shipped_profiles():
+    by_block = [profile for profile in shipped_profiles() if profile.blocks]
+    for profile in by_block:
         assert profile.covers_model
+    for profile in (p for p in by_block if p.forward is not None):
         assert float(np.sum(profile.layer_s())) == pytest.approx(profile.forward.mean_s, rel=SUM_AGAINST_FORWARD)
