@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from orbitsim.cli import trace_compare, trace_fit, trace_import, trace_show
+from orbitsim.cli import trace_compare, trace_fit, trace_import, trace_replay, trace_show
 
 NAME = "trace"
 
@@ -15,5 +15,5 @@ trace_app = typer.Typer(
     rich_markup_mode="rich",
     no_args_is_help=True,
 )
-for module in (trace_import, trace_show, trace_compare, trace_fit):
+for module in (trace_import, trace_show, trace_compare, trace_fit, trace_replay):
     trace_app.command(name=module.NAME, epilog=module.EXAMPLE)(module.command)
