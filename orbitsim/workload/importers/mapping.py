@@ -23,6 +23,7 @@ _CONSTANT = re.compile(r"Constant(_\d+)?_output_\d+")
 _FOREIGN_RANGE = re.compile(r"\{ForeignNode\[(?P<first>.*?)\.\.\.(?P<last>.*)\]\}")
 _MYELIN = re.compile(r"^__my[el]")
 _MAX_NAMED = 5
+_MAX_DIGITS = 4  # of the number of a block: what is longer numbers something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,14 @@ class BlockMap:
     targets : tuple of tuple of (kind, index)
         For each part: the one block, embedding or head that it belongs to; several where its name spans several; none
         where a rule says to leave it out.
+    per_block : int
+        Parts that a block is numbered in; 1 where parts are not numbered.
     """
 
     rules: str
     n_blocks: int
     targets: tuple[tuple[Target, ...], ...]
+    per_block: int = 1
 
     def sums(self, seconds: Sequence[float]) -> dict[Target, float]:
         """Return the time of each target from the parts that belong to it alone [s]."""
@@ -103,6 +107,8 @@ def map_parts(names: Sequence[str], rules: RuleSet) -> BlockMap:
     if n_blocks == 0:
         raise InputError(f"expected names that tell blocks apart; the rules '{rules.name}' find no block in them")
     places = _resolved([_Named(name, rules, offsets, n_blocks) for name in names], n_blocks)
+    if rules.edges_inside:
+        places[0], places[-1] = (-1, *places[0]), (*places[-1], n_blocks)
     targets = all_targets(n_blocks)
     covered = {place for owners in places for place in owners}
     missing = [index for index in range(n_blocks) if index not in covered]
@@ -111,7 +117,8 @@ def map_parts(names: Sequence[str], rules: RuleSet) -> BlockMap:
             f"expected parts of every block up to {n_blocks - 1}; the rules '{rules.name}' find none of block"
             f" {', '.join(map(str, missing[:_MAX_NAMED]))}{' and more' if len(missing) > _MAX_NAMED else ''}"
         )
-    return BlockMap(rules.name, n_blocks, tuple(tuple(targets[place + 1] for place in owners) for owners in places))
+    placed = tuple(tuple(targets[place + 1] for place in owners) for owners in places)
+    return BlockMap(rules.name, n_blocks, placed, rules.per_block)
 
 
 def spanning_problem(names: Sequence[str], seconds: Sequence[float], blocks: BlockMap, source: str = "") -> Problem:
@@ -162,7 +169,9 @@ def _mention(rule: Rule, match: re.Match[str]) -> _Mention:
     if rule.kind != "block":
         return (rule.kind, "", 0)
     groups = match.groupdict()
-    return ("block", groups.get("stack") or "", int(groups["index"]) - rule.first)
+    if len(groups["index"]) > _MAX_DIGITS:
+        raise InputError(f"expected the number of a block in {match.string[:120]!r}, found {groups['index'][:20]!r}...")
+    return ("block", groups.get("stack") or "", (int(groups["index"]) - rule.first) // rule.per_block)
 
 
 def _stacks(names: Sequence[str], rules: RuleSet) -> tuple[dict[str, int], int]:

@@ -97,9 +97,8 @@ def profile_rows(
     table = _Table(key, recording.how_timed, marks or Marks(), busy)
     names = [part.name for part in parts]
     found = rules if rules is not None and parts else chosen_rules(names, BUILT_IN_RULES)
-    usable = bool(parts) and (recording.parts_are_complete or partial)
-    if not usable or found is None:
-        return _whole(table, recording, joined, entry, by_flop, usable=usable)
+    if found is None or not (recording.parts_are_complete or partial):
+        return _whole(table, recording, joined, entry, by_flop)
 
     blocks = map_parts(names, found)
     if entry is not None and blocks.n_blocks != entry.architecture.n_blocks:
@@ -123,6 +122,7 @@ def _block_rows(
     parts = recording.parts
     drawn = joined.parts if joined else (None,) * len(parts)
     flop = target_flop(entry) if entry is not None and blocks.spanning() else {}
+    flop = {(kind, i): value / blocks.per_block if kind == "block" else value for (kind, i), value in flop.items()}
     if blocks.spanning() and entry is None:
         raise InputError(
             "expected a model of the catalogue to spread fused parts by FLOP; add it with --catalog, or place the parts"
@@ -162,24 +162,22 @@ def _whole(
     joined: Joined | None,
     entry: ModelEntry | None,
     by_flop: bool,
-    *,
-    usable: bool,
 ) -> RowsOf:
     """Return the one row that a recording without blocks supports, and on request its time spread by FLOP."""
     parts, forward = recording.parts, recording.forward
     if forward is not None:
         row = table.row(("forward", 0), [forward], [joined.forward] if joined else None)
-    elif usable:
+    elif recording.parts_are_complete:
         row = table.row(
             ("forward", 0), list(parts), joined.parts if joined else None, note=f"sum of {len(parts)} parts"
         )
     else:
         raise InputError(
-            "expected parts that add up to the whole; these leave something out or count something twice. Add --partial"
-            " to take them as they are"
+            "expected parts that add up to the whole; these leave something out or count something twice. Where names"
+            " or --rules tell their blocks, --partial takes them as they are"
         )
     what = "only the whole model was timed" if not parts else "the names of the parts do not tell blocks apart"
-    if parts and not usable:
+    if parts and not recording.parts_are_complete:
         what = "the parts leave something out or count something twice"
     if not by_flop:
         advice = "spread its time with --attribute flop" + (", or map the parts with --rules" if parts else "")

@@ -26,20 +26,39 @@ class Rule:
     kind : {'block', 'embedding', 'head', 'skip', 'next', 'previous'}
         What it belongs to; ``skip`` leaves the part out, ``next`` and ``previous`` join it to its neighbour.
     first : int
-        Number of the first block; blocks count from 0 in a trace.
+        Number that a name gives to the first block; blocks count from 0 in a trace.
+    per_block : int
+        Numbers that make up one block.
     """
 
     pattern: re.Pattern[str]
     kind: RuleKind
     first: int = 0
+    per_block: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """Rules in order, under a name."""
+    """Rules in order, under a name.
+
+    Attributes
+    ----------
+    name : str
+        For messages and provenance.
+    rules : tuple of Rule
+        For each operand of a name the first that matches decides.
+    edges_inside : bool
+        Whether the first part holds the embedding besides, and the last one the head.
+    """
 
     name: str
     rules: tuple[Rule, ...]
+    edges_inside: bool = False
+
+    @property
+    def per_block(self) -> int:
+        """Parts that a block is numbered in, at most."""
+        return max((rule.per_block for rule in self.rules), default=1)
 
 
 def _rules(name: str, *rules: tuple[str, RuleKind]) -> RuleSet:
@@ -72,8 +91,13 @@ BUILT_IN_RULES: tuple[RuleSet, ...] = (
     ),
     _rules("gpt", (r"(?<![A-Za-z0-9])h[./_](?P<index>\d+)(?!\d)", "block"), *_EDGES),
     _rules("layers", (r"(?<![A-Za-z0-9])layers?[./](?P<index>\d+)(?!\d)", "block"), *_EDGES),
+    # PipeEdge numbers quarters of a block from 1; its first layer embeds, its last one classifies.
+    RuleSet("pipeedge", (Rule(re.compile(r"^layer (?P<index>\d+)$"), "block", 1, 4),), edges_inside=True),
     _rules("block", (r"(?<![A-Za-z0-9])block[./_ ]?(?P<index>\d+)(?!\d)", "block"), *_EDGES),
 )
+
+
+_KEYS = ("match", "kind", "first", "per_block")
 
 
 def read_rules(path: str | Path) -> RuleSet:
@@ -83,7 +107,8 @@ def read_rules(path: str | Path) -> RuleSet:
     ----------
     path : str or Path
         TOML file with an array ``[[rule]]``, in order: `match` (a regular expression), `kind`, and for blocks
-        optionally `first` (the number that the first block has in the names; default 0).
+        optionally `first` (the number that the first block has in the names; default 0) and `per_block` (how many
+        numbers make up one block; default 1).
 
     Returns
     -------
@@ -119,16 +144,13 @@ def read_rules(path: str | Path) -> RuleSet:
 def _read_rule(entry: Any) -> tuple[list[tuple[str, str]], Rule | None]:
     if not isinstance(entry, dict):
         return [("", f"expected a table, found {entry!r}")], None
-    faults = [
-        (key, "expected no such key; known: match, kind, first")
-        for key in entry
-        if key not in {"match", "kind", "first"}
-    ]
-    kind, first, pattern = entry.get("kind"), entry.get("first", 0), None
+    faults = [(key, f"expected no such key; known: {', '.join(_KEYS)}") for key in entry if key not in _KEYS]
+    kind, first, per_block, pattern = entry.get("kind"), entry.get("first", 0), entry.get("per_block", 1), None
     if kind not in RULE_KINDS:
         faults.append(("kind", f"expected one of {', '.join(RULE_KINDS)}, found {kind!r}"))
-    if not isinstance(first, int) or isinstance(first, bool) or first < 0:
-        faults.append(("first", f"expected a whole number from 0, found {first!r}"))
+    for key, value, least in (("first", first, 0), ("per_block", per_block, 1)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            faults.append((key, f"expected a whole number from {least}, found {value!r}"))
     try:
         pattern = re.compile(entry["match"])
     except KeyError:
@@ -139,7 +161,7 @@ def _read_rule(entry: Any) -> tuple[list[tuple[str, str]], Rule | None]:
         faults += _index_faults(pattern, entry["match"])
     if faults or pattern is None or kind not in RULE_KINDS:
         return faults, None
-    return [], Rule(pattern, kind, first)
+    return [], Rule(pattern, kind, first, per_block)
 
 
 def _index_faults(pattern: re.Pattern[str], text: str) -> list[tuple[str, str]]:
