@@ -12,7 +12,8 @@ from orbitsim.workload.importers.strict_csv import brief, number_in, require_end
 
 _GAP = r"[\",\s]+"
 HEADER = re.compile(
-    rf"^[ \t\"]*(?:Time ?\(%\){_GAP}Total Time ?\(|Range{_GAP}Style{_GAP}Total Proj Time ?\(|(?:\w+{_GAP}){{0,3}}Count{_GAP}QCount\b)",
+    rf"^[ \t\"]*(?:Time ?\(%\){_GAP}Total Time ?\(|Range{_GAP}Style{_GAP}Total Proj Time ?\(|"
+    rf"(?:\w+{_GAP}){{0,3}}Count{_GAP}QCount\b)",
     re.MULTILINE,
 )
 """What the header of a summary of times looks like, in either form."""
