@@ -63,7 +63,7 @@ def _read(source: Source) -> Imported:
         notes.append("only the time of day is stated: time counts from the first row")
         notes.append("EMC-CURR_FREQ and EMC-CURR_LOAD do not fit the load and are left out")
         sights = [_library_sight(row) for row in rows]
-        mode = _one_mode([row.cells["NVPMODEL-POWER_MODE"] for row in rows], notes)
+        mode = _one_mode([row.text("NVPMODEL-POWER_MODE") for row in rows], notes)
     elif layout == "jetson-stats":
         times = [_date_time_s(source, row, "time") for row in rows]
         sights = [_jtop_sight(row) for row in rows]
@@ -92,7 +92,7 @@ def _one_mode(modes: list[str], notes: list[str]) -> str | None:
 
 
 def _date_time_s(source: Source, row: Row, column: str) -> float:
-    text = row.cells[column]
+    text = row.text(column)
     return wall_clock_s(source, text, f"{_DATE_TIME}.%f" if "." in text else _DATE_TIME, line=row.line)
 
 

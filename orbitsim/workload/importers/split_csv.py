@@ -24,10 +24,10 @@ def _read(source: Source) -> Imported:
     timings: dict[int, list[Timing]] = {}
     totals_s: dict[int, dict[str, list[float]]] = {}
     for row in read_rows(source):
-        kind = row.cells["Type"]
+        kind = row.text("Type")
         if kind not in _TYPES:
             raise row.fault("Type", f"expected Compute or Communication, found {kind[:40]!r}")
-        if not row.cells["State"]:
+        if not row.text("State"):
             raise row.fault("State", "expected the name of a stage, found nothing")
         rank, time_s = row.count("Rank"), row.number("Time")
         timings.setdefault(rank, []).append(Timing(_part_name(row), time_s, n_samples=1, samples_s=(time_s,)))
@@ -55,8 +55,8 @@ def _read(source: Source) -> Imported:
 
 
 def _part_name(row: Row) -> str:
-    remark = row.cells["Remark"]
-    return f"{row.cells['State']}, {row.cells['Type']}" + (f", {remark}" if remark else "")
+    remark = row.text("Remark")
+    return f"{row.text('State')}, {row.cells['Type']}" + (f", {remark}" if remark else "")
 
 
 FORMAT = Format(_NAME, "stages of a run split over two boards (AgentMesh CSV)", _matches, _read)

@@ -41,9 +41,15 @@ class Row:
         """Return the error that names file, line and column."""
         return self.source.fault(message, line=self.line, key=column)
 
+    def text(self, column: str) -> str:
+        """Return a cell, or raise InputError at the header if there is no such column."""
+        if column not in self.cells:
+            raise self.source.fault("column is missing", line=1, key=column)
+        return self.cells[column]
+
     def number(self, column: str, *, signed: bool = False) -> float:
         """Return a finite number, not below zero unless `signed`."""
-        return number_in(self.source, self.cells[column], line=self.line, key=column, signed=signed)
+        return number_in(self.source, self.text(column), line=self.line, key=column, signed=signed)
 
     def count(self, column: str, *, at_least: int = 0) -> int:
         """Return a whole number."""

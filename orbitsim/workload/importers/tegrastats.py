@@ -231,7 +231,7 @@ def _about_rails(rails: list[str]) -> str:
     board = [rail for rail in rails if rail in {"VDD_IN", "POM_5V_IN"}]
     if board:
         return f"{board[0]} is the whole module; the other rails are parts of it"
-    return "no rail measures the whole module" if rails else "no power rail was logged"
+    return "no single rail measures the whole module" if rails else "no power rail was logged"
 
 
 FORMAT = Format(_NAME, "log of tegrastats (JetPack 4, 5 and 6)", _matches, _read)

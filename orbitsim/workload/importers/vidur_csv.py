@@ -77,7 +77,7 @@ def _operators(source: Source, header: tuple[str, ...]) -> dict[str, dict[str, s
 
 def _timing(row: Row, name: str, columns: Mapping[str, str]) -> Timing | None:
     """Return an operator's times, None if it did not run for these sizes (empty or all zero)."""
-    if all(not row.cells[columns[statistic]] for statistic in _NEEDED):
+    if all(not row.text(columns[statistic]) for statistic in _NEEDED):
         return None
     stats = {statistic: row.number(columns[statistic]) for statistic in _NEEDED}
     if not any(stats.values()):
