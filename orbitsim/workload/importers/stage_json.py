@@ -73,7 +73,7 @@ def _timing(source: Source, stage: Any, key: str) -> Timing:
         if not ms["min_ms"] - slack <= ms[label] <= ms["max_ms"] + slack:
             raise source.fault(f"expected a time between min and max, found {ms[label]:g} ms", key=f"{at}.{label}")
     count = stats.get("count")
-    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count < 2**31:
         raise source.fault(f"expected a count of runs, found {shown(count)}", key=f"{at}.count")
     if stage.get("average_time_per_run_ms") is not None:
         average = number_at(source, stage["average_time_per_run_ms"], f"{key}.average_time_per_run_ms")

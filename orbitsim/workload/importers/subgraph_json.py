@@ -39,7 +39,7 @@ def _read(source: Source) -> Imported:
     _compare_summary(source, document.get("model_summary"), parts)
     precision = _text(source, document, "precision")
     batch_size = document.get("batch_size")
-    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size < 1:
+    if not isinstance(batch_size, int) or isinstance(batch_size, bool) or not 1 <= batch_size < 2**31:
         raise source.fault(f"expected a whole number of at least 1, found {shown(batch_size)}", key="batch_size")
     mode = _text(source, document, "thermal_profile", "")
     recording = Recording(
@@ -77,10 +77,12 @@ def _timing(source: Source, subgraph: Any, key: str) -> Timing:
         raise source.fault(f"expected a mean between min and max, found {mean:g} ms", key=f"{at}.mean")
     if "ci_lower" in latency and "ci_upper" in latency:
         low, high = latency["ci_lower"], latency["ci_upper"]
-        if not all(isinstance(end, int | float) for end in (low, high)) or not low - slack <= mean <= high + slack:
+        if not all(isinstance(end, int | float) for end in (low, high)) or not (
+            low <= mean + slack and high >= mean - slack
+        ):
             raise source.fault("expected a confidence interval that holds the mean", key=f"{at}.ci_lower")
     n_samples = latency.get("samples")
-    if not isinstance(n_samples, int) or isinstance(n_samples, bool) or n_samples < 1:
+    if not isinstance(n_samples, int) or isinstance(n_samples, bool) or not 1 <= n_samples < 2**31:
         raise source.fault(f"expected a count of samples, found {shown(n_samples)}", key=f"{at}.samples")
     return Timing(
         name=" + ".join(names),

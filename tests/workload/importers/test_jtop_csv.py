@@ -12,7 +12,8 @@ from orbitsim.workload.importers.base import Source
 from orbitsim.workload.importers.jtop_csv import FORMAT
 
 JTOP = (
-    "time,uptime,CPU1,CPU2,RAM,SWAP,EMC,GPU,APE,Fan pwmfan0,Temp cpu,Temp gpu,Power VDD_IN,Power TOT,jetson_clocks,nvp model\n"
+    "time,uptime,CPU1,CPU2,RAM,SWAP,EMC,GPU,APE,Fan pwmfan0,Temp cpu,Temp gpu,"
+    "Power VDD_IN,Power TOT,jetson_clocks,nvp model\n"
     "2024-05-01 10:00:00.250000,1:02:03.5,12,OFF,0.25,0.0,7,80,150,30.5,45.5,-256,5000,6000,OFF,15W\n"
     "2024-05-01 10:00:01,1:02:04.25,13,20,0.5,0.0,8,90,OFF,30.5,46.5,50,5500,6500,OFF,15W\n"
 )
@@ -25,7 +26,8 @@ LIBRARY = (
     "00:00:01,MAXN,True,729.6,4,True,729.6,8,1020.0,50,204.0,805,1500,2000,False,-,62.5,112.0,-256000,19552,500,9776,55\n"
 )
 SHORT = (
-    "Timestamp, RAM_Usage, CPU_Util_Core_0, GPU_Utilization, CPU_Temperature, GPU_Temperature, GPU_Power_Inst, Extra Power\n"
+    "Timestamp, RAM_Usage, CPU_Util_Core_0, GPU_Utilization, CPU_Temperature, GPU_Temperature, "
+    "GPU_Power_Inst, Extra Power\n"
     "2025-05-01 17:06:56, 11283/62841MB, 7, 25%, 50.125, 44.9, 2800, \n"
     "2025-05-01 17:06:58, 11284/62841MB, 8, 50%, 50.218, , 2900, \n"
 )

@@ -17,7 +17,8 @@ RULE = "=" * 48
 
 def summary(scenario: str, first: str = "", per_query: int = 1, validity: str = "VALID") -> str:
     return (
-        f"{RULE}\nMLPerf Results Summary\n{RULE}\nSUT name : MY_SUT\nScenario : {scenario}\nMode     : PerformanceOnly\n"
+        f"{RULE}\nMLPerf Results Summary\n{RULE}\nSUT name : MY_SUT\n"
+        f"Scenario : {scenario}\nMode     : PerformanceOnly\n"
         f"{first}Result is : {validity}\n  Min duration satisfied : Yes\nEarly Stopping Result:\n"
         " * Processed at least 64 queries (1000).\n * Early stopping 90th percentile estimate: 5635431\n"
         f"\n{RULE}\nAdditional Stats\n{RULE}\nQPS w/ loadgen overhead         : 231.34\n\n"

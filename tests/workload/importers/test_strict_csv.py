@@ -47,7 +47,9 @@ def test_what_does_not_fit_is_refused_with_its_line(text: str, line: int, words:
     assert words in message
 
 
-@pytest.mark.parametrize("text", ["", " ", "nan", "inf", "1e999", "1_000", "0x10", "1,5", "١", "--1", "1.5.2", "1e"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "nan", "inf", "1e999", "1_000", "0x10", "1,5", "\u0661", "--1", "1.5.2", "1e"]
+)
 def test_only_finite_decimal_numbers_count(text: str) -> None:
     with pytest.raises(InputError, match="line 7"):
         number_in(Source.of(""), text, line=7)

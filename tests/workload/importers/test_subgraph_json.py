@@ -147,3 +147,11 @@ def test_each_block_of_vit_b_is_named_in_order() -> None:
     assert sorted(set(named)) == list(range(12))
     assert recording.parts[11].name == "conv_proj"
     assert recording.parts[-1].name == "heads_head"
+
+
+def test_huge_integers_are_refused_as_any_other_fault() -> None:
+    for key in ("mean", "samples", "ci_lower", "max"):
+        graph = subgraph(2.0, "node")
+        graph["measured_latency"][key] = 10**400
+        assert "subgraphs[0]" in refusal(FORMAT, text(subgraphs=[graph], model_summary={}))
+    assert "batch_size" in refusal(FORMAT, text(batch_size=10**400))

@@ -13,8 +13,9 @@ from orbitsim.workload.importers.base import Source
 from orbitsim.workload.importers.tegrastats import FORMAT
 
 NANO = (
-    "RAM 1000/4000MB (lfb 10x4MB) SWAP 5/2000MB (cached 1MB) IRAM 0/252kB(lfb 252kB) CPU [10%@1479,off,30%@1479,2%@102] "
-    "EMC_FREQ 7%@1600 GR3D_FREQ 40%@921 APE 25 PLL@34C CPU@36.5C PMIC@-256C POM_5V_IN 3000/2000 POM_5V_GPU 900/10 "
+    "RAM 1000/4000MB (lfb 10x4MB) SWAP 5/2000MB (cached 1MB) IRAM 0/252kB(lfb 252kB) "
+    "CPU [10%@1479,off,30%@1479,2%@102] EMC_FREQ 7%@1600 GR3D_FREQ 40%@921 APE 25 PLL@34C CPU@36.5C PMIC@-256C "
+    "POM_5V_IN 3000/2000 POM_5V_GPU 900/10 "
     "POM_5V_CPU 0/0\n"
 )
 XAVIER = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_stamps_with_fractions_are_never_moved() -> None:
 def test_spreading_keeps_order_and_second(stamps: list[int]) -> None:
     times, _ = spread_within_seconds([float(stamp) for stamp in stamps])
     assert [math.floor(time) for time in times] == stamps
-    assert all(before < after for before, after in zip(times, times[1:], strict=False))
+    assert all(before < after for before, after in pairwise(times))
 
 
 def test_wall_clocks_count_as_if_they_were_utc() -> None:
