@@ -1092,8 +1092,8 @@ def serve(options: argparse.Namespace) -> int:
     try:
         listener.bind((options.bind, options.serve))
         listener.listen(16)
-    except OSError as error:
-        raise Failure(f"--serve {options.serve}: {error.strerror or error}") from error
+    except (OSError, OverflowError) as error:
+        raise Failure(f"--serve {options.serve}: {error}") from error
     say(f"waiting on port {listener.getsockname()[1]}; end with Ctrl-C")
     while True:
         wire, hello = accept(listener, None)
@@ -1499,7 +1499,7 @@ def parser() -> argparse.ArgumentParser:
     split = result.add_argument_group("a split over several boards")
     add = split.add_argument
     add("--pipeline", metavar="HOST:PORT,...", help="be the first host; these workers have the stages after it")
-    add("--serve", type=count, metavar="PORT", help="be a worker: wait for the first host")
+    add("--serve", type=int, metavar="PORT", help="be a worker: wait for the first host; 0: on any free port")
     add("--once", action="store_true", help="with --serve: end after one session")
     add("--bind", default="0.0.0.0", help="with --serve: address to listen on")  # noqa: S104 - other boards connect
     add("--cuts", help="blocks before each cut, such as 4,8 (default: equal shares)")
@@ -1533,10 +1533,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
-    if options.serve and options.pipeline:
+    if options.serve is not None and options.pipeline:
         parser().error("--serve and --pipeline exclude each other")
     with failures_as_exit_codes():
-        if options.serve:
+        if options.serve is not None:
             return serve(options)
         out = options.out or ("split.json" if options.pipeline else "recording.json")
         if not os.path.isdir(os.path.dirname(os.path.abspath(out))):

@@ -29,6 +29,10 @@ def split_run_problems(document: Any) -> list[Problem]:
         What the JSON parser returned.
     """
     if not isinstance(document, Mapping) or document.get("format") != SPLIT_RUN_FORMAT:
+        if isinstance(document, Mapping) and document.get("format") == "orbitsim-recorder":
+            return [
+                Problem("format", "expected a split run, found the times of one board: use `orbitsim trace import`")
+            ]
         return [Problem("format", f"expected {SPLIT_RUN_FORMAT!r}: a split run that record_jetson.py recorded")]
     version = document.get("version")
     if version != SPLIT_RUN_VERSION or isinstance(version, bool):
