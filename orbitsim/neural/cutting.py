@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from orbitsim.errors import InputError
-from orbitsim.neural.dissection import BlockPart, EmbeddingPart, HeadPart, Passages, lay_out, without_values
+from orbitsim.neural.dissection import BlockPart, EmbeddingPart, HeadPart, Passages, without_values
+from orbitsim.neural.layout import lay_out
 from orbitsim.neural.parts import ModelKind, ModelParts
 from orbitsim.neural.weights import Initialise, copy_tied, materialise
 

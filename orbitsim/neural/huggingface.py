@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from orbitsim.errors import InputError, Problem
 from orbitsim.neural.cutting import cut
-from orbitsim.neural.dissection import find_block_list
+from orbitsim.neural.layout import find_block_list
 from orbitsim.neural.parts import ModelKind, ModelParts
 from orbitsim.neural.weights import materialise
 from orbitsim.scenario.suggestions import suggestion

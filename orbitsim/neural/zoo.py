@@ -16,7 +16,7 @@ from orbitsim.catalog import Architecture, shipped_catalogue
 from orbitsim.errors import InputError
 from orbitsim.neural import huggingface
 from orbitsim.neural.cutting import check_path, cut
-from orbitsim.neural.dissection import find_block_list
+from orbitsim.neural.layout import find_block_list
 from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.weights import initialise_plain
 from orbitsim.scenario.suggestions import suggestion

@@ -14,7 +14,7 @@ from torch import nn  # noqa: E402
 
 from orbitsim.errors import InputError  # noqa: E402
 from orbitsim.neural.cutting import cut  # noqa: E402
-from orbitsim.neural.dissection import find_block_list  # noqa: E402
+from orbitsim.neural.layout import find_block_list  # noqa: E402
 from orbitsim.neural.parts import ModelParts, largest_difference  # noqa: E402
 from orbitsim.neural.weights import initialise_plain  # noqa: E402
 from orbitsim.neural.zoo import load_model  # noqa: E402
