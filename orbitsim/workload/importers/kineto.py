@@ -74,9 +74,13 @@ def _timings(events: Events, layout: Layout, notes: list[str]) -> tuple[Timing |
     clock = _Clock(events, compute)
     if layout.left_out:
         notes.append(f"annotations inside parts or outside iterations are not used: {_listed(layout.left_out)}")
-    if layout.parts:
-        return _regular(clock, layout, notes)
-    if layout.loose:
+    annotated = [span for spans in layout.parts for span in spans] or layout.loose
+    untold = _untold_share(clock, annotated) if annotated else 0.0
+    if untold > 1 - _COMPLETE_SHARE:
+        notes.append(f"annotations cannot be timed: their thread did not launch {untold:.1%} of the work on the GPU")
+    elif layout.parts:
+        return _regular(clock, layout, untold, notes)
+    elif layout.loose:
         notes.append("annotations do not repeat in the same order: times are by name, and no iteration can be told")
         by_name: dict[str, list[Span]] = defaultdict(list)
         for span in layout.loose:
@@ -119,7 +123,22 @@ class _Clock:
         return [busy_ns(work) for work in shares], [begin + self.origin_ns for begin in begins], shares
 
 
-def _regular(clock: _Clock, layout: Layout, notes: list[str]) -> tuple[Timing | None, tuple[Timing, ...], bool]:
+def _untold_share(clock: _Clock, spans: Sequence[Span], *, alike: bool = False) -> float:
+    """Share of the GPU's work that some span may have caused without it showing: launched by who knows, or elsewhere."""
+    known = {id(item) for work in clock.measure(spans, alike=alike)[2] for item in work}
+    thread, begin_ns, end_ns = spans[0].thread, spans[0].start_ns, max(span.end_ns for span in spans)
+
+    def is_untold(item: Work) -> bool:
+        if item.launch is None:
+            return id(item) not in known
+        return item.launch[0] != thread and begin_ns <= item.launch[1] <= end_ns
+
+    return busy_ns(item for item in clock.compute if is_untold(item)) / max(busy_ns(clock.compute), 1)
+
+
+def _regular(
+    clock: _Clock, layout: Layout, untold: float, notes: list[str]
+) -> tuple[Timing | None, tuple[Timing, ...], bool]:
     """Parts that recur in every iteration."""
     names = [span.name for span in layout.parts[0]]
     repeated = {name for name, count in Counter(names).items() if count > 1}
@@ -130,7 +149,7 @@ def _regular(clock: _Clock, layout: Layout, notes: list[str]) -> tuple[Timing | 
         seen[name] += 1
     parts = _parts(clock, [[spans[at] for spans in layout.parts] for at in range(len(names))], labels, notes)
     wholes = layout.forwards or layout.wholes
-    durations, begins, shares = clock.measure(wholes, alike=True)
+    durations, begins, _ = clock.measure(wholes, alike=True)
     total_ns = sum(durations)
     flat = [span for spans in layout.parts for span in spans]
     parts_ns, _, part_shares = clock.measure(flat)
@@ -141,14 +160,9 @@ def _regular(clock: _Clock, layout: Layout, notes: list[str]) -> tuple[Timing | 
         if overlap > 1000 * len(flat) or overlap > 0.001 * max(covered, 1):
             complete = False
             notes.append("parts overlap on the GPU (several streams): their sum is above the time of the whole")
-        stray = busy_ns(item for item in clock.compute if item.launch is None)
-        placed = sum(item.launch is None for work in shares for item in work)
-        if stray and placed < sum(item.launch is None for item in clock.compute):
+        if untold:
             complete = False
-            notes.append(
-                f"{stray / 1e3:.6g} us of work on the GPU cannot be tied to an annotation: its launch is missing"
-            )
-            total_ns = 0
+            notes.append(f"{untold:.2%} of the work on the GPU has no known launch on this thread and is left out")
     else:
         covered = sum(parts_ns)
     if total_ns and covered < _COMPLETE_SHARE * total_ns:
@@ -159,21 +173,22 @@ def _regular(clock: _Clock, layout: Layout, notes: list[str]) -> tuple[Timing | 
 
 
 def _whole_only(clock: _Clock, layout: Layout, notes: list[str]) -> Timing | None:
-    """Return the time of iterations without parts: the steps of the profiler."""
-    durations, begins, shares = clock.measure(layout.wholes, alike=True)
+    """Return the time of iterations without parts: an annotation around each, or the steps of the profiler."""
+    wholes = layout.forwards or layout.wholes
+    durations, begins, shares = clock.measure(wholes, alike=True)
+    where = "one annotation" if layout.forwards else "a step of the profiler"
     if not clock.on_gpu:
-        notes.append("the time of the whole is that of the profiler's steps on the host, loading of data included")
+        notes.append(f"the time of the whole is that of {where} on the host, all that happens in it included")
         return _timing("forward", durations, begins) if sum(durations) else None
-    missing = sum(item.launch is None for item in clock.compute)
-    placed = sum(item.launch is None for work in shares for item in work)
-    if missing and placed < missing:
-        notes.append(
-            f"{missing - placed} pieces of work on the GPU cannot be tied to an iteration: no time of the whole"
-        )
+    untold = _untold_share(clock, wholes, alike=True)
+    if untold > 1 - _COMPLETE_SHARE:
+        notes.append(f"no time of the whole: its thread did not launch {untold:.1%} of the work on the GPU")
         return None
-    if missing:
-        notes.append(f"{missing} kernels lack their launch and were given to the iteration in which they ran")
-    notes.append("the time of the whole is the busy time of the GPU in a step of the profiler, copies left out")
+    if placed := sum(item.launch is None for work in shares for item in work):
+        notes.append(f"{placed} kernels lack their launch and were given to the iteration in which they ran")
+    if untold:
+        notes.append(f"{untold:.2%} of the work on the GPU has no known launch on this thread and is left out")
+    notes.append(f"the time of the whole is the busy time of the GPU in {where}, copies left out")
     return _timing("forward", durations, begins) if sum(durations) else None
 
 
