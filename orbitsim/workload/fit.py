@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -299,6 +298,8 @@ def _robust_nnls(
 
     The overhead is at least 0, the coefficients at least `least`.
     """
+    from scipy.optimize import nnls
+
     regressors = np.stack(columns, axis=1) / rows.seconds[:, None]
     target = 1.0 - regressors @ least
     if overhead_s is None:
