@@ -1,0 +1,252 @@
+"""Codecs that treat each value by itself: centre, keep some, quantise, code; which values are kept is the subclass's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from orbitsim.errors import InputError, Problem
+from orbitsim.neural.codecs.base import Codec, Shape, SizeParts, fixed_shape_fault, n_packed_bytes
+from orbitsim.neural.codecs.channel_models import read_codes, write_codes
+from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
+from orbitsim.neural.codecs.quantiser import MAX_BITS, MIN_BITS, Ranges, dequantise, measure_ranges, quantise
+from orbitsim.neural.codecs.rates import laplace_bin_bits, laplace_fit
+from orbitsim.neural.codecs.straight_through import straight_through
+from orbitsim.neural.codecs.stream import PayloadReader, StreamError
+
+_LIMIT = torch.finfo(torch.float32).max
+RANGE_KINDS = ("tensor", "channel")
+
+
+class ElementwiseCodec(Codec):
+    """Values kept or dropped one by one, the kept ones quantised by Eq. (6) and entropy coded.
+
+    Parameters
+    ----------
+    bits : int
+        Bits of a code, its sign included, 2 to 8.
+    ranges : str
+        ``"tensor"``: one range of magnitudes; ``"channel"``: one for each channel.
+    calibrated : bool
+        Whether the ranges are part of the codec's state (values beyond them become their ends) or measured on each
+        mini-batch and sent with it. Measured ranges make a value's code depend on the whole mini-batch.
+    centred : bool
+        Whether a calibrated mean of each token and channel is taken off first and added again at the end; a dropped
+        value is then restored as its mean, and as zero otherwise.
+    n_tokens, n_channels : int, optional
+        Tokens and channels of an activation; needed for what has a value for each.
+    """
+
+    def __init__(
+        self,
+        *,
+        bits: int = 8,
+        ranges: str = "tensor",
+        calibrated: bool = False,
+        centred: bool = False,
+        n_tokens: int | None = None,
+        n_channels: int | None = None,
+    ) -> None:
+        super().__init__()
+        problems = _setting_problems(bits, ranges, calibrated, centred, n_tokens, n_channels)
+        if problems:
+            raise InputError(problems).located(f"codec {self.kind}")
+        self.bits, self.ranges, self.calibrated, self.centred = bits, ranges, calibrated, centred
+        self.n_tokens, self.n_channels = n_tokens, n_channels
+        self.low: Tensor
+        self.high: Tensor
+        self.centre: Tensor
+        if calibrated:
+            form = () if ranges == "tensor" else (n_channels or 0,)
+            self.register_buffer("low", torch.zeros(form))
+            self.register_buffer("high", torch.zeros(form))
+        if centred:
+            self.register_buffer("centre", torch.zeros(n_tokens or 0, n_channels or 0))
+
+    # What a subclass says about the values that are kept
+
+    def _mask(self, x: Tensor) -> Tensor | None:
+        """Return which values are kept, broadcastable to `x`; None for all."""
+        return None
+
+    def _write_mask(self, writer: SymbolWriter, mask: Tensor | None) -> None:
+        """Add to the stream what the receiver does not know of the mask."""
+
+    def _read_mask(self, reader: SymbolReader, shape: Shape) -> Tensor | None:
+        """Return the mask of a stream."""
+        return None
+
+    def _mask_bytes(self, mask: Tensor | None) -> int:
+        """Return the bytes that say which values are kept [byte]."""
+        return 0
+
+    def _soft_mask(self, x: Tensor, mask: Tensor | None) -> Tensor | None:
+        """Return the mask of evaluation as numbers, with a gradient where it can be trained."""
+        return None if mask is None else mask.to(x.dtype)
+
+    def _drawn_masks(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Return the mask of one training step, and the same as numbers with a gradient where it can be trained."""
+        mask = self._mask(x)
+        return mask, self._soft_mask(x, mask)
+
+    # Codec
+
+    def settings(self) -> dict[str, Any]:
+        """Return the arguments that build the codec."""
+        names = ("bits", "ranges", "calibrated", "centred", "n_tokens", "n_channels")
+        return {name: getattr(self, name) for name in names}
+
+    def wire_state(self) -> dict[str, Tensor]:
+        """Return calibrated ranges and centre."""
+        state = {"low": self.low, "high": self.high} if self.calibrated else {}
+        return {**state, "centre": self.centre} if self.centred else state
+
+    def size_parts(self, tensor: Tensor) -> SizeParts:
+        """Return the bytes after each stage; quantised values are counted with ranges and packed codes."""
+        with torch.no_grad():
+            mask = self._mask(self._centred(tensor.to(torch.float32))) if tensor.numel() else None
+        n_kept = tensor.numel() if mask is None else int(mask.expand(tensor.shape).sum())
+        mask_bytes = self._mask_bytes(mask)
+        n_ranges = 0 if self.calibrated else 1 if self.ranges == "tensor" else tensor.shape[-1]
+        return SizeParts(
+            4 * tensor.numel(),
+            4 * n_kept + mask_bytes,
+            n_packed_bytes(n_kept, self.bits) + 8 * n_ranges + mask_bytes,
+            len(self.encode(tensor)),
+        )
+
+    def _write(self, x: Tensor) -> bytes:
+        x = self._centred(x)
+        mask = self._mask(x)
+        ranges = self._ranges(x, mask)
+        codes = quantise(x, ranges, self.bits)
+        sent = b"" if self.calibrated else _ranges_to_bytes(ranges)
+        writer = SymbolWriter()
+        self._write_mask(writer, mask)
+        kept, channel = _kept_codes(codes, mask)
+        write_codes(writer, kept, channel, x.shape[-1], 2**self.bits)
+        return sent + writer.to_bytes()
+
+    def _read(self, reader: PayloadReader, shape: Shape) -> Tensor:
+        ranges = Ranges(self.low, self.high) if self.calibrated else self._read_ranges(reader, shape[2])
+        symbols = SymbolReader(reader)
+        mask = self._read_mask(symbols, shape)
+        places = _places(mask, shape)
+        kept = read_codes(symbols, places.n_rows, places.channel, shape[2], 2**self.bits)
+        symbols.end()
+        codes = np.zeros(shape, dtype=np.uint8)
+        codes.reshape(places.n_rows, -1)[:, places.columns] = kept
+        restored = dequantise(torch.from_numpy(codes).to(self._place.device), ranges, self.bits)
+        return self._uncentred(restored if mask is None else torch.where(mask, restored, 0.0))
+
+    def _hard(self, x: Tensor) -> Tensor:
+        x = self._centred(x)
+        return self._uncentred(self._quantised(x, self._mask(x)))
+
+    def _soft(self, x: Tensor) -> Tensor:
+        x = self._centred(x)
+        soft = self._soft_mask(x, self._mask(x))
+        return self._uncentred(x if soft is None else x * soft)
+
+    def _rate_bits(self, x: Tensor) -> Tensor:
+        x = self._centred(x)
+        mask = self._mask(x)
+        return self._masked_rate_bits(x, mask, self._soft_mask(x, mask))
+
+    def _train(self, x: Tensor, with_rate: bool) -> tuple[Tensor, Tensor | None]:
+        x = self._centred(x)
+        mask, soft = self._drawn_masks(x)
+        with torch.no_grad():
+            hard = self._uncentred(self._quantised(x, mask))
+        restored = straight_through(hard, self._uncentred(x if soft is None else x * soft))
+        return restored, self._masked_rate_bits(x, mask, soft) if with_rate else None
+
+    def _masked_rate_bits(self, x: Tensor, mask: Tensor | None, soft: Tensor | None) -> Tensor:
+        """Return the bits of the kept values under a Laplace distribution fitted to each channel."""
+        with torch.no_grad():
+            step = self._ranges(x, mask).step(self.bits).to(x.dtype).clamp_min(torch.finfo(x.dtype).tiny)
+        weight = None if soft is None else soft.expand(x.shape)
+        mean, scale = laplace_fit(x, weight)
+        bits = laplace_bin_bits((x - mean) / step, scale / step).clamp_max(float(self.bits))
+        return (bits if weight is None else bits * weight).sum()
+
+    def _check_shape(self, shape: Shape, error: type[InputError]) -> None:
+        fault = fixed_shape_fault(shape, self.n_tokens, self.n_channels)
+        if fault:
+            raise error(f"codec {self.kind}: {fault}")
+
+    def _ranges(self, x: Tensor, mask: Tensor | None) -> Ranges:
+        if self.calibrated:
+            return Ranges(self.low, self.high)
+        return measure_ranges(x, mask, self.ranges == "channel")
+
+    def _read_ranges(self, reader: PayloadReader, n_channels: int) -> Ranges:
+        n = 1 if self.ranges == "tensor" else n_channels
+        ends = torch.from_numpy(reader.array("<f4", 2 * n).reshape(2, n)).to(self._place.device)
+        if not bool(torch.isfinite(ends).all() and (ends[0] >= 0).all() and (ends[1] >= ends[0]).all()):
+            raise StreamError("the codec stream's ranges are not magnitudes in ascending order")
+        return Ranges(ends[0], ends[1])
+
+    def _quantised(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        ranges = self._ranges(x, mask)
+        restored = dequantise(quantise(x, ranges, self.bits), ranges, self.bits)
+        return restored if mask is None else torch.where(mask, restored, 0.0)
+
+    def _centred(self, x: Tensor) -> Tensor:
+        return (x - self.centre).clamp(-_LIMIT, _LIMIT) if self.centred else x
+
+    def _uncentred(self, x: Tensor) -> Tensor:
+        return (x + self.centre).clamp(-_LIMIT, _LIMIT) if self.centred else x
+
+
+class UniformCodec(ElementwiseCodec):
+    """Plain quantisation: every value is kept, quantised by Eq. (6) and entropy coded."""
+
+    kind = "uniform"
+    number = 2
+
+
+class _Places:
+    """Where the kept codes of a mini-batch lie: the same columns in every row."""
+
+    def __init__(self, n_rows: int, columns: NDArray[np.intp] | slice, channel: NDArray[np.intp]) -> None:
+        self.n_rows, self.columns, self.channel = n_rows, columns, channel
+
+
+def _places(mask: Tensor | None, shape: Shape) -> _Places:
+    batch, tokens, channels = shape
+    if mask is None:
+        return _Places(batch * tokens, slice(None), np.arange(channels))
+    kept = np.flatnonzero(mask.cpu().numpy())
+    return _Places(batch if mask.ndim == 2 else 1, kept, kept % channels)
+
+
+def _kept_codes(codes: Tensor, mask: Tensor | None) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    batch, tokens, channels = codes.shape
+    places = _places(mask, (batch, tokens, channels))
+    rows: NDArray[np.uint8] = codes.cpu().contiguous().numpy().reshape(places.n_rows, -1)
+    return rows[:, places.columns], places.channel
+
+
+def _ranges_to_bytes(ranges: Ranges) -> bytes:
+    ends = np.stack([ranges.low.cpu().numpy().reshape(-1), ranges.high.cpu().numpy().reshape(-1)])
+    return ends.astype("<f4").tobytes()
+
+
+def _setting_problems(
+    bits: int, ranges: str, calibrated: bool, centred: bool, n_tokens: int | None, n_channels: int | None
+) -> list[Problem]:
+    problems = []
+    if bits not in range(MIN_BITS, MAX_BITS + 1):
+        problems.append(Problem("bits", f"expected a whole number from {MIN_BITS} to {MAX_BITS}, got {bits!r}"))
+    if ranges not in RANGE_KINDS:
+        problems.append(Problem("ranges", f"expected one of {', '.join(RANGE_KINDS)}, got {ranges!r}"))
+    if calibrated and ranges == "channel" and n_channels is None:
+        problems.append(Problem("n_channels", "expected the number of channels, for a calibrated range of each"))
+    if centred and (n_tokens is None or n_channels is None):
+        problems.append(Problem("centred", "expected n_tokens and n_channels with it, for a mean of each"))
+    return problems
