@@ -273,9 +273,9 @@ def busy_conditions(
     rails : sequence of str, optional
         As in `board_power`.
     window_s : (float, float), optional
-        Only lines from the first to the second of these times, counted from the first line (lines, where the log has no
-        time stamps); all lines between them count. Without it: lines whose GPU load is at least `BUSY_SHARE` of the
-        highest in the log. [s]
+        Only lines from the first to the second of these times, counted from the first line (in lines, where the log has
+        no time stamps). Of these, and without a window of the whole log, those count whose GPU load is at least
+        `BUSY_SHARE` of the highest; all of a window if the load is unknown. [s]
 
     Returns
     -------
@@ -287,20 +287,22 @@ def busy_conditions(
     Raises
     ------
     InputError
-        When there is no load to tell busy from idle and no window, or no line is left.
+        When there is neither a load to tell busy from idle nor a window, or no line is left.
     """
     power, used = board_power(telemetry, rails)
     name = " + ".join(used)
-    if window_s is not None:
-        since = telemetry.time_s - telemetry.time_s[0]
-        chosen = (since >= window_s[0]) & (since <= window_s[1])
-        what = f"lines between {window_s[0]:g} and {window_s[1]:g} of the log"
+    since = telemetry.time_s - telemetry.time_s[0]
+    within = (since >= window_s[0]) & (since <= window_s[1]) if window_s is not None else np.full(len(since), True)
+    where = f" between {window_s[0]:g} and {window_s[1]:g} of the log" if window_s is not None else ""
+    load = _reading(telemetry.load, "gpu", "gpu0", "gr3d")
+    highest = np.nanmax(load[within], initial=0.0) if load is not None else 0.0
+    if load is not None and highest > 0:
+        chosen = within & (np.nan_to_num(load) >= BUSY_SHARE * highest)
+        what = f"lines{where} with at least {BUSY_SHARE:.0%} of the highest GPU load"
+    elif window_s is not None:
+        chosen, what = within, f"lines{where}"
     else:
-        load = _reading(telemetry.load, "gpu", "gpu0", "gr3d")
-        if load is None or not np.isfinite(load).any() or np.nanmax(load) <= 0:
-            raise InputError("expected the load of the GPU in the log, to tell busy from idle: give --window-s FROM,TO")
-        chosen = np.nan_to_num(load) >= BUSY_SHARE * np.nanmax(load)
-        what = f"lines with at least {BUSY_SHARE:.0%} of the highest GPU load"
+        raise InputError("expected the load of the GPU in the log, to tell busy from idle: give --window-s FROM,TO")
     chosen &= np.isfinite(power)
     if not chosen.any():
         raise InputError(f"expected lines with the power of {name} among the {what}, found none")

@@ -62,7 +62,8 @@ def test_nodes_without_a_module_go_where_they_ran():
     names = [
         "getattr_1", "eq", "_assert", "conv_proj", "cat", "eq_2", "getattr_3", "_assert_2", "add", "encoder_dropout",
         "eq_3", "getattr_4", "_assert_3", "encoder_layers_encoder_layer_0_ln_1", "getitem_5", "add_1", "add_2",
-        "eq_4", "getattr_5", "_assert_4", "encoder_layers_encoder_layer_1_ln_1", "getitem_7", "encoder_layers_encoder_layer_1_mlp_3", "add_4",
+        "eq_4", "getattr_5", "_assert_4", "encoder_layers_encoder_layer_1_ln_1", "getitem_7",
+        "encoder_layers_encoder_layer_1_mlp_3", "add_4",
         "encoder_ln", "getitem_29", "heads_head",
     ]  # fmt: skip
     targets = [owners[0] for owners in mapped(names).targets]
