@@ -124,7 +124,7 @@ class _Clock:
 
 
 def _untold_share(clock: _Clock, spans: Sequence[Span], *, alike: bool = False) -> float:
-    """Share of the GPU's work that some span may have caused without its showing: the launch is missing or elsewhere."""
+    """Share of the GPU's work that some span may have caused unseen: its launch is missing or on another thread."""
     known = {id(item) for work in clock.measure(spans, alike=alike)[2] for item in work}
     thread, begin_ns, end_ns = spans[0].thread, spans[0].start_ns, max(span.end_ns for span in spans)
 
