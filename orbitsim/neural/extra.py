@@ -11,6 +11,13 @@ _NEEDED = ("torch", "transformers", "safetensors")
 
 def require_neural() -> None:
     """Raise an `InputError` that says what to install, unless torch and transformers are there; imports neither."""
-    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    missing = [name for name in _NEEDED if not _is_installed(name)]
     if missing:
         raise InputError(f"{' and '.join(missing)} not installed; needed here: pip install 'orbitsim[neural]'")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

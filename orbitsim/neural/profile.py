@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def profile(
     _check_request(request)
     target = find_target(request.device, name=request.board, power_mode=request.power_mode)
     threads = chosen_threads(request.threads, target)
-    parts = _load(request, target)
+    parts = _load(request)
     name = request.name or parts.name
     file = ProfileFile(out, _provenance(request, target, parts, name, command), force=force, resume=resume)
     asked = [
@@ -127,7 +128,7 @@ def profile(
             if combination.n_threads:
                 torch.set_num_threads(combination.n_threads)
             label = f"{name} {number}/{len(todo)}: {combination}"
-            _one(request, parts, combination, target, name, file, note, lambda d, n, at=label: progress(at, d, n))
+            _one(request, parts, combination, target, name, file, note, partial(progress, label))
     finally:
         torch.set_num_threads(threads_before)
     if not file.rows:
@@ -150,8 +151,8 @@ def _check_request(request: ProfileRequest) -> None:
         raise InputError("expected the precision tf32 only with --device cuda")
 
 
-def _load(request: ProfileRequest, target: Target) -> ModelParts:
-    """Load the model on the device; only lay it out when its parts are built one at a time."""
+def _load(request: ProfileRequest) -> ModelParts:
+    """Load the model; only lay it out when its parts are built one at a time."""
     options = dict(request.model_options)
     weights: Weights = options.pop("weights", "auto")
     if request.streamed:
