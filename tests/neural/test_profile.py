@@ -180,7 +180,7 @@ def test_repeats_end_at_the_target_or_at_a_limit() -> None:
     class Exact:
         how_timed = "counted"
 
-        def time(self, parts: object, x: object) -> list[float]:
+        def time(self, *_: object) -> list[float]:
             return [1.0]
 
     part, x = torch.nn.Identity(), torch.zeros(1)
@@ -199,7 +199,7 @@ def test_a_busy_machine_is_noticed_and_said() -> None:
     class Slow:
         how_timed = "perf_counter"
 
-        def time(self, parts: object, x: object) -> list[float]:
+        def time(self, *_: object) -> list[float]:
             begin_s = time.perf_counter()
             time.sleep(0.05)
             return [time.perf_counter() - begin_s]
