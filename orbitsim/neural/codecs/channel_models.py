@@ -73,7 +73,7 @@ def channel_classes(
 
 def _cluster(counts: NDArray[np.int64], n_classes: int) -> tuple[NDArray[np.intp], float]:
     """Return the class of each row of counts and the bits of all symbols under their class's frequencies."""
-    n_channels, n_symbols = counts.shape
+    n_channels = len(counts)
     rank = np.argsort(np.argsort(entropy_bits(counts) / np.maximum(counts.sum(1), 1), kind="stable"), kind="stable")
     classes = rank * n_classes // n_channels
     for _ in range(_ROUNDS if n_classes > 1 else 0):

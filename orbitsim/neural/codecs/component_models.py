@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
-from orbitsim.neural.codecs.stream import StreamError
 from orbitsim.neural.codecs.tables import Weights
 
 DROPPED = -1
 _ESCAPE_BYTES = 4
 
 Symbols = NDArray[np.int32]
+EscapedPlaces = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows and columns
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class ComponentModels:
     Attributes
     ----------
     tables : ndarray of float64, (n_classes, 2 * n_levels + 2)
-        Weights of the symbols -n_levels to n_levels, and of the escape.
+        Weights of the symbols -n_levels to n_levels, and of the escape. A class may use fewer levels: the weights of
+        the others are zero, and such symbols escape.
     classes : ndarray of int, (n_components,)
         Class of each component; -1 for one that is not sent.
     """
@@ -32,49 +33,45 @@ class ComponentModels:
     tables: Weights
     classes: NDArray[np.int64]
 
-    @property
-    def n_levels(self) -> int:
-        """Largest symbol within the tables."""
-        return self.tables.shape[1] // 2 - 1
+    def table(self, number: int) -> tuple[Weights, np.int32]:
+        """Return the weights of a class without those at both ends that it does not use, and its number of levels."""
+        weights = self.tables[number]
+        middle = weights.size // 2 - 1
+        used = np.flatnonzero(weights[:-1])
+        n_levels = int(np.abs(used - middle).max(initial=1))
+        return weights[[*range(middle - n_levels, middle + n_levels + 1), -1]], np.int32(n_levels)
 
-    def ordered(self) -> tuple[NDArray[np.intp], list[tuple[int, int, int]]]:
-        """Return the sent components in the order of their classes, and (class, start, stop) of each class in use."""
-        order = np.argsort(self.classes, kind="stable")
-        order = order[np.count_nonzero(self.classes == DROPPED) :]
-        used, starts = np.unique(self.classes[order], return_index=True)
-        stops = [*starts[1:].tolist(), order.size]
-        return order, list(zip(used.tolist(), starts.tolist(), stops, strict=True))
+    def groups(self) -> list[tuple[int, NDArray[np.intp]]]:
+        """Return each class in use and its components."""
+        used = np.unique(self.classes)
+        return [(int(number), np.flatnonzero(self.classes == number)) for number in used if number != DROPPED]
 
     def write(self, writer: SymbolWriter, symbols: Symbols) -> Symbols:
         """Add symbols (rows, n_components) to the writer, a group for each class; return those that escape."""
-        order, spans = self.ordered()
-        sent = symbols[:, order]
-        shifted = sent + np.int32(self.n_levels)
-        escaped = (shifted < 0) | (shifted > 2 * self.n_levels)
-        escapes = sent[escaped]
-        if escapes.size:
-            shifted[escaped] = 2 * self.n_levels + 1
-        for number, start, stop in spans:
-            writer.add(shifted[:, start:stop].ravel(), self.tables.shape[1], self.tables[number])
-        return escapes
+        escapes = []
+        for number, columns in self.groups():
+            weights, n_levels = self.table(number)
+            group = symbols.take(columns, axis=1).ravel()
+            group += n_levels
+            if group.size and (int(group.min()) < 0 or int(group.max()) > 2 * n_levels):
+                escaped = (group < 0) | (group > 2 * n_levels)
+                escapes.append(group[escaped] - n_levels)
+                group[escaped] = 2 * n_levels + 1
+            writer.add(group, weights.size, weights)
+        return np.concatenate(escapes) if escapes else np.zeros(0, dtype=np.int32)
 
-    def read(self, reader: SymbolReader, n_rows: int) -> tuple[Symbols, NDArray[np.bool_] | None]:
-        """Return symbols (rows, sent components) in the order of `ordered`, and which of them escape (None: none)."""
-        order, spans = self.ordered()
-        sent = np.empty((n_rows, order.size), dtype=np.int32)
-        for number, start, stop in spans:
-            group = reader.take(n_rows * (stop - start), self.tables.shape[1], self.tables[number])
-            sent[:, start:stop] = group.reshape(n_rows, stop - start)
-        escaped = sent == 2 * self.n_levels + 1
-        sent -= np.int32(self.n_levels)
-        return sent, escaped if escaped.any() else None
-
-    def placed(self, sent: Symbols) -> Symbols:
-        """Return symbols (rows, n_components) of those sent; zero for components that are not."""
-        order, _ = self.ordered()
-        symbols = np.zeros((len(sent), self.classes.size), dtype=np.int32)
-        symbols[:, order] = sent
-        return symbols
+    def read(self, reader: SymbolReader, n_rows: int) -> tuple[Symbols, list[EscapedPlaces]]:
+        """Return symbols (rows, n_components), and the places of those that escape, class by class."""
+        symbols = np.zeros((n_rows, self.classes.size), dtype=np.int32)
+        places: list[EscapedPlaces] = []
+        for number, columns in self.groups():
+            weights, n_levels = self.table(number)
+            group = reader.take(n_rows * columns.size, weights.size, weights).reshape(n_rows, columns.size)
+            symbols[:, columns] = group - n_levels
+            if group.size and int(group.max()) > 2 * n_levels:
+                row, column = np.nonzero(group > 2 * n_levels)
+                places.append((row, columns[column]))
+        return symbols, places
 
 
 def write_escapes(writer: SymbolWriter, escapes: Symbols) -> None:
@@ -83,15 +80,13 @@ def write_escapes(writer: SymbolWriter, escapes: Symbols) -> None:
     writer.add(plain.reshape(-1, _ESCAPE_BYTES).T.ravel(), 256)  # like bytes together: the high ones are all alike
 
 
-def read_escapes(reader: SymbolReader, n: int) -> Symbols:
-    """Return escaped symbols that `write_escapes` added."""
+def read_escapes(reader: SymbolReader, planes: list[tuple[Symbols, list[EscapedPlaces]]]) -> None:
+    """Put the escaped symbols that `write_escapes` added into their places."""
+    n = sum(row.size for _, places in planes for row, _ in places)
     plain = reader.take(n * _ESCAPE_BYTES, 256).astype(np.uint8).reshape(_ESCAPE_BYTES, n).T
-    values: Symbols = np.frombuffer(plain.tobytes(), dtype="<i4").astype(np.int32)
-    return values
-
-
-def restore_escapes(sent: Symbols, escaped: NDArray[np.bool_], values: Symbols, n_levels: int) -> None:
-    """Put escaped symbols in their places; one that its table holds was not written by an encoder."""
-    if bool((np.abs(values.astype(np.int64)) <= n_levels).any()):
-        raise StreamError("the codec stream escapes a symbol that its table holds")
-    sent[escaped] = values
+    values = np.frombuffer(plain.tobytes(), dtype="<i4").astype(np.int32)
+    first = 0
+    for symbols, places in planes:
+        for row, column in places:
+            symbols[row, column] = values[first : first + row.size]
+            first += row.size

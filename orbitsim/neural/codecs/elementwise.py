@@ -1,4 +1,4 @@
-"""Codecs that treat each value by itself: centre, keep some, quantise, code; which values are kept is the subclass's."""
+"""Codecs that treat each value by itself: centre, keep some (a subclass says which), quantise, code."""
 
 from __future__ import annotations
 
@@ -69,18 +69,18 @@ class ElementwiseCodec(Codec):
 
     # What a subclass says about the values that are kept
 
-    def _mask(self, x: Tensor) -> Tensor | None:
+    def _mask(self, x: Tensor) -> Tensor | None:  # noqa: ARG002 (for subclasses that look at the values)
         """Return which values are kept, broadcastable to `x`; None for all."""
         return None
 
     def _write_mask(self, writer: SymbolWriter, mask: Tensor | None) -> None:
         """Add to the stream what the receiver does not know of the mask."""
 
-    def _read_mask(self, reader: SymbolReader, shape: Shape) -> Tensor | None:
+    def _read_mask(self, reader: SymbolReader, shape: Shape) -> Tensor | None:  # noqa: ARG002
         """Return the mask of a stream."""
         return None
 
-    def _mask_bytes(self, mask: Tensor | None) -> int:
+    def _mask_bytes(self, mask: Tensor | None) -> int:  # noqa: ARG002
         """Return the bytes that say which values are kept [byte]."""
         return 0
 
@@ -108,7 +108,7 @@ class ElementwiseCodec(Codec):
     def size_parts(self, tensor: Tensor) -> SizeParts:
         """Return the bytes after each stage; quantised values are counted with ranges and packed codes."""
         with torch.no_grad():
-            mask = self._mask(self._centred(tensor.to(torch.float32))) if tensor.numel() else None
+            mask = self._mask(self.centre_off(tensor.to(torch.float32))) if tensor.numel() else None
         n_kept = tensor.numel() if mask is None else int(mask.expand(tensor.shape).sum())
         mask_bytes = self._mask_bytes(mask)
         n_ranges = 0 if self.calibrated else 1 if self.ranges == "tensor" else tensor.shape[-1]
@@ -120,7 +120,7 @@ class ElementwiseCodec(Codec):
         )
 
     def _write(self, x: Tensor) -> bytes:
-        x = self._centred(x)
+        x = self.centre_off(x)
         mask = self._mask(x)
         ranges = self._ranges(x, mask)
         codes = quantise(x, ranges, self.bits)
@@ -141,28 +141,28 @@ class ElementwiseCodec(Codec):
         codes = np.zeros(shape, dtype=np.uint8)
         codes.reshape(places.n_rows, -1)[:, places.columns] = kept
         restored = dequantise(torch.from_numpy(codes).to(self._place.device), ranges, self.bits)
-        return self._uncentred(restored if mask is None else torch.where(mask, restored, 0.0))
+        return self.centre_on(restored if mask is None else torch.where(mask, restored, 0.0))
 
     def _hard(self, x: Tensor) -> Tensor:
-        x = self._centred(x)
-        return self._uncentred(self._quantised(x, self._mask(x)))
+        x = self.centre_off(x)
+        return self.centre_on(self._quantised(x, self._mask(x)))
 
     def _soft(self, x: Tensor) -> Tensor:
-        x = self._centred(x)
+        x = self.centre_off(x)
         soft = self._soft_mask(x, self._mask(x))
-        return self._uncentred(x if soft is None else x * soft)
+        return self.centre_on(x if soft is None else x * soft)
 
     def _rate_bits(self, x: Tensor) -> Tensor:
-        x = self._centred(x)
+        x = self.centre_off(x)
         mask = self._mask(x)
         return self._masked_rate_bits(x, mask, self._soft_mask(x, mask))
 
     def _train(self, x: Tensor, with_rate: bool) -> tuple[Tensor, Tensor | None]:
-        x = self._centred(x)
+        x = self.centre_off(x)
         mask, soft = self._drawn_masks(x)
         with torch.no_grad():
-            hard = self._uncentred(self._quantised(x, mask))
-        restored = straight_through(hard, self._uncentred(x if soft is None else x * soft))
+            hard = self.centre_on(self._quantised(x, mask))
+        restored = straight_through(hard, self.centre_on(x if soft is None else x * soft))
         return restored, self._masked_rate_bits(x, mask, soft) if with_rate else None
 
     def _masked_rate_bits(self, x: Tensor, mask: Tensor | None, soft: Tensor | None) -> Tensor:
@@ -196,10 +196,16 @@ class ElementwiseCodec(Codec):
         restored = dequantise(quantise(x, ranges, self.bits), ranges, self.bits)
         return restored if mask is None else torch.where(mask, restored, 0.0)
 
-    def _centred(self, x: Tensor) -> Tensor:
+    def kept(self, x: Tensor) -> Tensor | None:
+        """Return which values of centred activations evaluation keeps, broadcastable to them; None for all."""
+        return self._mask(x)
+
+    def centre_off(self, x: Tensor) -> Tensor:
+        """Return activations without their calibrated mean."""
         return (x - self.centre).clamp(-_LIMIT, _LIMIT) if self.centred else x
 
-    def _uncentred(self, x: Tensor) -> Tensor:
+    def centre_on(self, x: Tensor) -> Tensor:
+        """Return activations with their calibrated mean."""
         return (x + self.centre).clamp(-_LIMIT, _LIMIT) if self.centred else x
 
 

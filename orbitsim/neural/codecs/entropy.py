@@ -16,6 +16,7 @@ what was decoded before may choose the model of what follows.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import constriction
@@ -65,8 +66,8 @@ class SymbolWriter:
         _check_alphabet(n_symbols)
         if not symbols.size or n_symbols == 1:
             return
-        symbols = np.ascontiguousarray(symbols, dtype=np.int32)
-        blocks = [symbols[start:stop] for start, stop in _blocks(symbols.size)]
+        group: NDArray[np.int32] = np.ascontiguousarray(symbols, dtype=np.int32)
+        blocks = [group[start:stop] for start, stop in _blocks(group.size)]
         block_counts = [counts_of(block, n_symbols) for block in blocks]
         block_weights = _running_weights(block_counts, n_symbols, known)
         counts = np.sum(block_counts, axis=0)
@@ -75,7 +76,7 @@ class SymbolWriter:
         bits = {
             ADAPTIVE: sum(map(code_length_bits, block_counts, block_weights)),
             SENT: code_length_bits(counts, weights_of(levels)) + 8 * len(table),
-            FLAT: float(symbols.size * np.log2(n_symbols)),
+            FLAT: float(group.size * np.log2(n_symbols)),
         }
         if known is not None:
             bits[KNOWN] = code_length_bits(counts, known)
@@ -86,13 +87,19 @@ class SymbolWriter:
             return
         if mode == SENT:
             self._tables.append(table)
-        self._pieces.append((symbols, _weights(mode, n_symbols, known, levels)))
+            present, weights = _present(levels)
+            rank = np.zeros(n_symbols, dtype=np.int32)
+            rank[present] = np.arange(present.size)
+            self._pieces.append((rank[group], weights))
+        else:
+            self._pieces.append((group, _common(mode, n_symbols, known)))
 
     def to_bytes(self) -> bytes:
         """Return modes, tables and the coder's words."""
         coder = constriction.stream.stack.AnsCoder()
         for symbols, weights in reversed(self._pieces):
-            coder.encode_reverse(symbols, _model(weights))
+            if weights.size > 1:
+                coder.encode_reverse(symbols, _model(weights))
         words = coder.get_compressed().astype(_WORD)
         tables = b"".join(self._tables)
         return b"".join(
@@ -125,8 +132,10 @@ class SymbolReader:
             raise StreamError("the codec stream names a calibrated table that its codec does not have")
         if mode == ADAPTIVE:
             return self._take_adaptive(n, n_symbols, known)
-        levels = table_from_bytes(self._tables, n_symbols) if mode == SENT else np.zeros(0, dtype=np.uint8)
-        return self._decode(n, _weights(mode, n_symbols, known, levels))
+        if mode == SENT:
+            present, weights = _present(table_from_bytes(self._tables, n_symbols))
+            return present[self._decode(n, weights)]
+        return self._decode(n, _common(mode, n_symbols, known))
 
     def end(self) -> None:
         """Raise if groups, tables or coded words are left."""
@@ -143,6 +152,8 @@ class SymbolReader:
         return np.concatenate(blocks)
 
     def _decode(self, n: int, weights: Weights) -> NDArray[np.int32]:
+        if weights.size == 1:
+            return np.zeros(n, dtype=np.int32)
         return np.asarray(self._coder.decode(_model(weights), n), dtype=np.int32)
 
 
@@ -158,7 +169,7 @@ def _blocks(n: int) -> list[tuple[int, int]]:
     while edges[-1] < n:
         edges.append(min(n, length))
         length *= 2
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _prior(n_symbols: int, known: Weights | None) -> Weights:
@@ -177,10 +188,14 @@ def _running_weights(block_counts: list[Counts], n_symbols: int, known: Weights 
     return weights
 
 
-def _weights(mode: int, n_symbols: int, known: Weights | None, levels: NDArray[np.uint8]) -> Weights:
-    if mode == KNOWN and known is not None:
-        return known
-    return weights_of(levels) if mode == SENT else np.ones(n_symbols)
+def _present(levels: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Weights]:
+    """Return the symbols of a sent table that occur, and their weights: decoding time grows with the alphabet."""
+    present = np.flatnonzero(levels).astype(np.int32)
+    return present, weights_of(levels[present])
+
+
+def _common(mode: int, n_symbols: int, known: Weights | None) -> Weights:
+    return known if mode == KNOWN and known is not None else np.ones(n_symbols)
 
 
 def _model(weights: Weights) -> Any:
@@ -194,7 +209,8 @@ def _modes_to_bytes(modes: list[int]) -> bytes:
     if len(set(modes)) <= 1:
         return varint(2 * len(modes)) + bytes(modes[:1])
     padded = np.array(modes + [0] * (-len(modes) % 4), dtype=np.uint8).reshape(-1, 4)
-    return varint(2 * len(modes) + 1) + (padded << np.array([0, 2, 4, 6], dtype=np.uint8)).sum(1).astype("u1").tobytes()
+    packed: bytes = (padded << np.array([0, 2, 4, 6], dtype=np.uint8)).sum(1).astype(np.uint8).tobytes()
+    return varint(2 * len(modes) + 1) + packed
 
 
 def _modes_from_bytes(reader: PayloadReader) -> list[int]:

@@ -19,11 +19,11 @@ def gumbel_temperature(epoch: float, n_epochs: float, initial: float, smallest: 
 class GumbelCodec(ElementwiseCodec):
     """A mask of zeros and ones, trained with Gumbel noise and a straight-through estimator, then quantisation.
 
-    In training a value is kept if sigmoid((logit + noise) / temperature) > 1/2, where the noise is the difference of two
-    Gumbel variables, which is logistic: so the probability of keeping is sigmoid(logit), as Eq. (4) counts it (with one
-    Gumbel, as Eq. (1) prints, it would be 1 - exp(-exp(logit))). What is sent is mask * value; Eq. (3) as printed would
-    change nothing. In evaluation there is no noise: kept is what has a logit above zero, known to both ends, so no index
-    is sent.
+    In training a value is kept if sigmoid((logit + noise) / temperature) > 1/2, where the noise is the difference of
+    two Gumbel variables, which is logistic: so the probability of keeping is sigmoid(logit), as Eq. (4) counts it (with
+    one Gumbel, as Eq. (1) prints, it would be 1 - exp(-exp(logit))). What is sent is mask * value; Eq. (3) as printed
+    would change nothing. In evaluation there is no noise: kept is what has a logit above zero, known to both ends, so
+    no index is sent.
 
     Parameters
     ----------
@@ -57,13 +57,13 @@ class GumbelCodec(ElementwiseCodec):
         """Return the share of values that evaluation keeps [1]."""
         return float((self.logits.detach() > 0).double().mean())
 
-    def _mask(self, x: Tensor) -> Tensor:
+    def _mask(self, x: Tensor) -> Tensor:  # noqa: ARG002 (static: whatever the values)
         return self.logits.detach() > 0
 
-    def _soft_mask(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def _soft_mask(self, x: Tensor, mask: Tensor | None) -> Tensor:  # noqa: ARG002
         return self._binarised(self.logits)
 
-    def _drawn_masks(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _drawn_masks(self, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         uniform = torch.rand(self.logits.shape, generator=self.generator, device=self.logits.device)
         disturbed = self.logits + torch.logit(uniform, eps=1e-6)
         return disturbed.detach() > 0, self._binarised(disturbed)

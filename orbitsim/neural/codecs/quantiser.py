@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 MIN_BITS, MAX_BITS = 2, 8
+_PART_VALUES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Ranges:
 
     def step(self, bits: int) -> Tensor:
         """Return the step Delta of Eq. (6) in float64; zero where all magnitudes are equal."""
-        return (self.high.double() - self.low.double()) / (2 ** (bits - 1) - 1)
+        step: Tensor = (self.high.double() - self.low.double()) / (2 ** (bits - 1) - 1)
+        return step
 
 
 def measure_ranges(x: Tensor, active: Tensor | None, per_channel: bool) -> Ranges:
@@ -72,17 +74,30 @@ def quantise(x: Tensor, ranges: Ranges, bits: int) -> Tensor:
         Codes; a zero has no sign.
     """
     low, step = ranges.low.double(), ranges.step(bits)
-    index = x.abs().double()
-    index.sub_(low).div_(torch.where(step > 0, step, torch.ones_like(step))).add_(0.5).floor_()
-    index.clamp_(0, 2 ** (bits - 1) - 1).mul_((step > 0).double())
-    codes = index.to(torch.uint8)
-    negative = (x < 0) & ~((codes == 0) & (ranges.low == 0))
-    return codes | (negative.to(torch.uint8) << (bits - 1))
+    divisor = torch.where(step > 0, step, torch.ones_like(step))
+    largest = (step > 0).double() * (2 ** (bits - 1) - 1)
+    from_zero = ranges.low == 0
+    codes = torch.empty(x.shape, dtype=torch.uint8, device=x.device)
+    for part, found in zip(_parts(x), _parts(codes), strict=True):
+        index = part.abs().double().sub_(low).div_(divisor).add_(0.5).floor_().clamp_(min=0)
+        index = torch.minimum(index, largest)
+        negative = (part < 0).logical_and_((index > 0).logical_or_(~from_zero))
+        found.copy_(index.add_(negative, alpha=2 ** (bits - 1)))
+    return codes
 
 
 def dequantise(codes: Tensor, ranges: Ranges, bits: int) -> Tensor:
     """Return the float32 values of codes, none of a larger magnitude than the range's end."""
-    index = (codes & (2 ** (bits - 1) - 1)).double()
-    index.mul_(ranges.step(bits)).add_(ranges.low.double())
-    magnitude = torch.minimum(index, ranges.high.double()).to(torch.float32)
-    return torch.where(codes >= 2 ** (bits - 1), -magnitude, magnitude)
+    low, high, step = ranges.low.double(), ranges.high.double(), ranges.step(bits)
+    x = torch.empty(codes.shape, dtype=torch.float32, device=codes.device)
+    for part, found in zip(_parts(codes), _parts(x), strict=True):
+        index = part.bitwise_and(2 ** (bits - 1) - 1).double()
+        magnitude = torch.minimum(index.mul_(step).add_(low), high)
+        found.copy_(magnitude.mul_(part.lt(2 ** (bits - 1)).double().mul_(2.0).sub_(1.0)))
+    return x
+
+
+def _parts(x: Tensor) -> tuple[Tensor, ...]:
+    """Return views of a contiguous tensor, some rows of channels each, whose work fits a processor's cache."""
+    rows = x.reshape(-1, x.shape[-1])
+    return torch.split(rows, max(1, _PART_VALUES // max(1, x.shape[-1])))

@@ -62,7 +62,7 @@ def _arguments(cls: type[Codec]) -> tuple[set[str], set[str]]:
             break
         if "__init__" not in vars(base):
             continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
         named = [p for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
         required |= {p.name for p in named if p.default is inspect.Parameter.empty} - known
         known |= {p.name for p in named}

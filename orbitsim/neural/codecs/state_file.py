@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def save_codec(codec: Codec, path: str | Path, provenance: dict[str, Any] | None
     unfinished = path.with_name(path.name + ".part")
     try:
         save_file(tensors, unfinished, metadata={_KEY: json.dumps(header, sort_keys=True)})
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     except (OSError, SafetensorError) as fault:
         raise OutputError(f"{path}: cannot write the codec: {fault}") from fault
 

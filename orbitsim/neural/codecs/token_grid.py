@@ -59,7 +59,7 @@ class TokenGrid:
         return self.block_height * self.block_width
 
     def padded(self, tokens: Tensor) -> Tensor:
-        """Return grid tokens (batch, height * width, n) as (batch, rows, columns, n), whole blocks in both directions."""
+        """Return grid tokens (batch, height * width, n) as whole blocks (batch, rows, columns, n)."""
         grid = tokens.reshape(len(tokens), self.height, self.width, tokens.shape[-1])
         for axis, side, block in ((1, self.height, self.block_height), (2, self.width, self.block_width)):
             missing = -side % block
@@ -73,7 +73,7 @@ class TokenGrid:
         return grid[:, : self.height, : self.width].reshape(len(grid), self.height * self.width, grid.shape[-1])
 
     def rows_first(self, grid: Tensor) -> Tensor:
-        """Return a padded grid as (batch * block rows, rows in a block, columns * n): ready for the vertical transform."""
+        """Return a padded grid as (batch * block rows, rows in a block, columns * n)."""
         return grid.reshape(-1, self.block_height, grid.shape[2] * grid.shape[3])
 
     def columns_first(self, grid: Tensor) -> Tensor:
@@ -93,6 +93,14 @@ class TokenGrid:
         rows, columns = -(-self.height // high), -(-self.width // wide)
         split = blocks.reshape(batch, rows, columns, high, wide, -1).permute(0, 1, 3, 2, 4, 5)
         return split.reshape(batch, rows * high, columns * wide, -1)
+
+
+def token_grid(attributes: dict[str, int]) -> TokenGrid:
+    """Return the grid of named attributes, as settings hold them."""
+    names = TokenGrid.__slots__
+    if set(attributes) != set(names):
+        raise InputError(Problem("grid", f"expected {', '.join(names)}, got {', '.join(attributes) or 'nothing'}"))
+    return TokenGrid(**attributes)
 
 
 def default_grid(n_tokens: int, n_prefix: int | None = None, block: int | None = None) -> TokenGrid:

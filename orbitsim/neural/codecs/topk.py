@@ -1,4 +1,4 @@
-"""Top-k sparsification, and randomised Top-k (Zheng et al., IJCAI 2023), with the cost of saying which values are kept."""
+"""Top-k sparsification, plain and randomised (Zheng et al., IJCAI 2023), with the places of what is kept."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ decodes to the same bits in another.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,20 +26,16 @@ from orbitsim.neural.codecs.component_models import (
     DROPPED,
     ComponentModels,
     read_escapes,
-    restore_escapes,
     write_escapes,
 )
 from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
-from orbitsim.neural.codecs.fixed_point import FixedPointMatrix, rescale
+from orbitsim.neural.codecs.exact_transform import ExactTransform
 from orbitsim.neural.codecs.rates import laplace_bin_bits
 from orbitsim.neural.codecs.straight_through import straight_through
 from orbitsim.neural.codecs.stream import PayloadReader
-from orbitsim.neural.codecs.token_grid import TokenGrid, cosine_matrix
+from orbitsim.neural.codecs.token_grid import TokenGrid, cosine_matrix, token_grid
 
-INPUT_BOUND = 2.0**23  # of the activations as integers
-FRACTION_BITS = 10  # of a coefficient, in steps
-_FRACTION = 2.0**FRACTION_BITS
-_LIMIT = torch.finfo(torch.float32).max
+_PART_VALUES = 1 << 18  # 2 MB of float64
 
 
 class TransformCodec(Codec):
@@ -57,7 +52,7 @@ class TransformCodec(Codec):
     n_classes : int
         Classes of components, each with its own table.
     n_levels : int
-        Largest magnitude of a symbol within the tables; larger ones are written apart.
+        Largest magnitude of a symbol within the tables; larger ones are written apart, at four bytes each.
     """
 
     kind = "transform"
@@ -73,7 +68,7 @@ class TransformCodec(Codec):
         n_levels: int = 127,
     ) -> None:
         super().__init__()
-        self.grid = grid if isinstance(grid, TokenGrid) else _token_grid(grid)
+        self.grid = grid if isinstance(grid, TokenGrid) else token_grid(grid)
         n_components = n_channels if n_components is None else n_components
         if not 0 < n_components <= n_channels:
             fault = f"expected a number from 1 to the {n_channels} channels, got {n_components!r}"
@@ -90,7 +85,9 @@ class TransformCodec(Codec):
         self.register_buffer("classes", torch.zeros(n_grid + n_components, dtype=torch.int64))
         self.tables: Tensor
         self.register_buffer("tables", torch.ones(n_classes, 2 * n_levels + 2))
-        self.thresholds: Tensor  # of each class: where |coefficient| becomes 1, and the step's share that rounds up after
+        self.thresholds: (
+            Tensor  # of each class: where |coefficient| becomes 1, and the step's share that rounds up after
+        )
         self.register_buffer("thresholds", torch.full((n_classes, 2), 0.5))
         self.shrinkage: Tensor  # of each class: what a restored 1, and a larger symbol, lies nearer to zero
         self.register_buffer("shrinkage", torch.zeros(n_classes, 2))
@@ -117,15 +114,17 @@ class TransformCodec(Codec):
         return {name: tensor for name, tensor in self.state_dict().items() if name != "log_scale"}
 
     def size_parts(self, tensor: Tensor) -> SizeParts:
-        """Return the bytes after each stage: coefficients kept in fp32, in the fewest bits that hold their symbols, coded."""
+        """Return the bytes after each stage: kept coefficients in fp32, in the bits that hold their symbols, coded."""
         n, data = tensor.numel(), self.encode(tensor)
         if not n:
             return SizeParts(0, 0, 0, len(data))
         with torch.no_grad():
-            symbols = self._symbols(tensor.to(torch.float32))
-        sent = [plane.abs()[:, kept] for plane, kept in zip(symbols, self._kept(), strict=True)]
+            symbols = self._all_symbols(tensor.to(torch.float32))
+        sent = [plane.abs()[:, kept] for plane, kept in zip(symbols, (k.cpu() for k in self._kept()), strict=True)]
         largest = [plane.amax(0) if len(plane) else plane.new_zeros(0) for plane in sent]
-        code_bits = sum(len(p) * float(torch.ceil(torch.log2(2 * m + 1)).sum()) for p, m in zip(sent, largest, strict=True))
+        code_bits = sum(
+            len(p) * float(torch.ceil(torch.log2(2 * m + 1)).sum()) for p, m in zip(sent, largest, strict=True)
+        )
         return SizeParts(4 * n, 4 * sum(plane.numel() for plane in sent), n_packed_bytes(1, code_bits), len(data))
 
     # The stream
@@ -139,104 +138,78 @@ class TransformCodec(Codec):
 
     def _write(self, x: Tensor) -> bytes:
         writer = SymbolWriter()
-        escapes = []
-        for models, symbols in zip(self.models(), self._symbols(x), strict=True):
-            escapes.append(models.write(writer, symbols.to(torch.int32).cpu().numpy()))
+        planes = [plane.numpy() for plane in self._all_symbols(x)]
+        escapes = [models.write(writer, plane) for models, plane in zip(self.models(), planes, strict=True)]
         write_escapes(writer, np.concatenate(escapes))
         return writer.to_bytes()
 
     def _read(self, reader: PayloadReader, shape: Shape) -> Tensor:
         symbols = SymbolReader(reader)
         rows = (shape[0] * self.grid.n_blocks, shape[0] * self.grid.n_prefix)
-        found = [models.read(symbols, n) for models, n in zip(self.models(), rows, strict=True)]
-        n_escaped = [0 if escaped is None else int(escaped.sum()) for _, escaped in found]
-        values = read_escapes(symbols, sum(n_escaped))
+        planes = [models.read(symbols, n) for models, n in zip(self.models(), rows, strict=True)]
+        read_escapes(symbols, planes)
         symbols.end()
-        planes = []
-        for models, (sent, escaped), first in zip(self.models(), found, (0, n_escaped[0]), strict=True):
-            if escaped is not None:
-                restore_escapes(sent, escaped, values[first : first + int(escaped.sum())], self.n_levels)
-            planes.append(torch.from_numpy(models.placed(sent)).to(self._place.device))
-        return self._restored(planes[0], planes[1], shape[0])
+        grid, prefix = (
+            torch.from_numpy(plane).reshape(shape[0], n // shape[0], plane.shape[1])
+            for n, (plane, _) in zip(rows, planes, strict=True)
+        )
+        restored = torch.empty(shape, dtype=torch.float32, device=self._place.device)
+        plan = self._plan()
+        for part in self._parts(shape):
+            restored[part] = plan.restored(*(plane[part].to(restored.device).double() for plane in (grid, prefix)))
+        return restored
 
-    # The exact round trip
+    def _all_symbols(self, x: Tensor) -> list[Tensor]:
+        """Return the symbols of a mini-batch on the host: of the grid (blocks, components), of the prefix."""
+        n_grid = self.grid.block_size * self.n_components
+        rows = ((self.grid.n_blocks, n_grid), (self.grid.n_prefix, self.n_components))
+        planes = [torch.empty((len(x), *form), dtype=torch.int32) for form in rows]
+        plan = self._plan()
+        for part in self._parts(x.shape):
+            for plane, symbols in zip(planes, plan.symbols(x[part]), strict=True):
+                plane[part] = symbols
+        return [plane.flatten(0, 1) for plane in planes]
+
+    def _parts(self, shape: Sequence[int]) -> list[slice]:
+        """Return slices of the mini-batch whose work fits a processor's cache; exact products make them irrelevant."""
+        n = max(1, _PART_VALUES // (shape[1] * shape[2]))
+        return [slice(start, start + n) for start in range(0, shape[0], n)]
 
     def _hard(self, x: Tensor) -> Tensor:
-        grid, prefix = self._symbols(x)
-        return self._restored(grid, prefix, len(x))
+        plan = self._plan()
+        return torch.cat([plan.restored(*plan.symbols(x[part])) for part in self._parts(x.shape)])
+
+    def _plan(self) -> ExactTransform:
+        """Return the exact round trip under the present state."""
+        limits, shrinkage = (
+            of_class.detach().double()[self.classes.clamp_min(0)].T for of_class in (self.thresholds, self.shrinkage)
+        )
+        return ExactTransform(
+            grid=self.grid,
+            centre=self.centre.detach(),
+            analysis=self.analysis.detach(),
+            synthesis=self.synthesis.detach(),
+            step=float(self.step.detach().clamp_min(torch.finfo(torch.float32).tiny)),
+            prefix_scale=self.prefix_scale,
+            input_exponent=int(self.input_exponent),
+            symbol_bits=int(self.symbol_bits),
+            limits=limits,
+            shrinkage=shrinkage,
+            kept=self.classes != DROPPED,
+        )
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the coefficients in steps, computed exactly: of the grid (blocks, frequencies * components), of the prefix.
-
-        Parameters
-        ----------
-        x : Tensor of float32, (batch, tokens, channels)
-            Activations; what lies beyond the calibrated range, with a margin of eight, becomes its end.
-        """
-        bound = self._coefficient_bound()
-        shifted = x.detach().double().sub_(self.centre.detach().double())
-        values = shifted.mul_(2.0 ** int(self.input_exponent)).round_().clamp_(-INPUT_BOUND, INPUT_BOUND)
-        matrix = FixedPointMatrix(self.analysis, INPUT_BOUND)
-        components = matrix(values.flatten(0, 1)).unflatten(0, x.shape[:2])
-        components.mul_(2.0 ** (FRACTION_BITS - matrix.exponent - int(self.input_exponent)) / float(self._positive_step()))
-        prefix = components[:, : self.grid.n_prefix]
-        prefix = (prefix / self.prefix_scale.double()[:, None]).round_().clamp_(-bound, bound)
-        grid = components[:, self.grid.n_prefix :].round_().clamp_(-bound, bound)
-        grid = self._frequencies(self.grid.padded(grid), bound)
-        return self.grid.blocks(grid).div_(_FRACTION), prefix.reshape(-1, self.n_components).div_(_FRACTION)
-
-    def _symbols(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the rounded coefficients in float64; those that are not sent are zero."""
-        planes = zip(self.coefficients(x), self._of_components(self.thresholds.double()), self._kept(), strict=True)
-        grid, prefix = ((_round(plane, limits) * kept).add_(0.0) for plane, limits, kept in planes)  # no negative zeros
-        return grid, prefix
-
-    def _restored(self, grid: Tensor, prefix: Tensor, batch: int) -> Tensor:
-        """Return the activations of symbols."""
-        bound = self._coefficient_bound()
-        shrinkage = self._of_components(torch.round(self.shrinkage.double() * _FRACTION))
-        values, outside = (
-            _unround(plane.double(), shrink).clamp_(-bound, bound)
-            for plane, shrink in zip((grid, prefix), shrinkage, strict=True)
+        """Return the coefficients of a mini-batch, in steps: of the grid (blocks, components), of the prefix tokens."""
+        plan = self._plan()
+        parts = [plan.coefficients(x[part]) for part in self._parts(x.shape)]
+        return torch.cat([grid.flatten(0, 1) for grid, _ in parts]), torch.cat(
+            [prefix.flatten(0, 1) for _, prefix in parts]
         )
-        tokens = self.grid.cropped(self._points(self.grid.unblocked(values, batch), bound))
-        matrix = FixedPointMatrix(self.synthesis, bound)
-        together = torch.cat([outside.reshape(batch, self.grid.n_prefix, -1), tokens], dim=1)
-        x = matrix(together.flatten(0, 1)).unflatten(0, (batch, -1))
-        x.mul_(2.0 ** (-FRACTION_BITS - matrix.exponent) * float(self._positive_step()))
-        x[:, : self.grid.n_prefix] *= self.prefix_scale.double()[:, None]
-        return x.add_(self.centre.detach().double().add(0.0)).clamp_(-_LIMIT, _LIMIT).to(torch.float32)
-
-    def _frequencies(self, grid: Tensor, bound: float) -> Tensor:
-        """Return the cosine transform of a padded grid of integers."""
-        for cosine, view in self._axes():
-            matrix = FixedPointMatrix(cosine, bound)
-            grid = rescale(matrix.on_axis(view(grid)), matrix.exponent, bound).reshape(grid.shape)
-        return grid
-
-    def _points(self, grid: Tensor, bound: float) -> Tensor:
-        """Return the grid of integers of its cosine transform."""
-        for cosine, view in reversed(self._axes()):
-            matrix = FixedPointMatrix(cosine.T, bound)
-            grid = rescale(matrix.on_axis(view(grid)), matrix.exponent, bound).reshape(grid.shape)
-        return grid
 
     def _axes(self) -> list[tuple[Tensor, Callable[[Tensor], Tensor]]]:
         """Return the cosine matrix and the view of the grid for each direction in which blocks have neighbours."""
         axes = [(self._cosine_high, self.grid.rows_first), (self._cosine_wide, self.grid.columns_first)]
         return [(cosine, view) for cosine, view in axes if len(cosine) > 1]
-
-    def _coefficient_bound(self) -> float:
-        return 2.0 ** (int(self.symbol_bits) + FRACTION_BITS)
-
-    def _positive_step(self) -> Tensor:
-        return self.step.detach().double().clamp_min(torch.finfo(torch.float32).tiny)
-
-    def _of_components(self, of_classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return rows of classes (n_classes, 2) as columns of components (2, n), for the grid and the prefix."""
-        columns = of_classes[self.classes.clamp_min(0)].T
-        n_grid = self.grid.block_size * self.n_components
-        return columns[:, :n_grid], columns[:, n_grid:]
 
     def _kept(self) -> tuple[Tensor, Tensor]:
         kept = self.classes != DROPPED
@@ -271,7 +244,9 @@ class TransformCodec(Codec):
         scale = torch.exp(self.log_scale)
         bits = [
             (laplace_bin_bits(plane, of_plane) * kept).sum()
-            for plane, of_plane, kept in zip((grid, prefix), (scale[:n_grid], scale[n_grid:]), self._kept(), strict=True)
+            for plane, of_plane, kept in zip(
+                (grid, prefix), (scale[:n_grid], scale[n_grid:]), self._kept(), strict=True
+            )
         ]
         return bits[0] + bits[1]
 
@@ -298,32 +273,5 @@ class TransformCodec(Codec):
             raise error(f"codec {self.kind}: {fault}")
 
 
-def _token_grid(grid: dict[str, int]) -> TokenGrid:
-    try:
-        return TokenGrid(**grid)
-    except TypeError as fault:
-        names = ", ".join(TokenGrid.__slots__)
-        raise InputError(Problem("grid", f"expected {names}, got {grid!r}", "codec transform")) from fault
-
-
-def _round(coefficients: Tensor, limits: Tensor) -> Tensor:
-    """Return symbols: zero below the first limit, then up where the fraction reaches the second."""
-    size = coefficients.abs()
-    symbols = (size + (1.0 - limits[1])).floor_().clamp_(min=1.0)
-    return torch.where(size < limits[0], torch.zeros_like(symbols), symbols).copysign_(coefficients)
-
-
-def _unround(symbols: Tensor, shrinkage: Tensor) -> Tensor:
-    """Return the integers, in 2**-FRACTION_BITS of a step, that symbols stand for."""
-    size = symbols.abs()
-    towards_zero = torch.where(size > 1.0, shrinkage[1], shrinkage[0]) * (size > 0.0)
-    return size.mul_(_FRACTION).sub_(towards_zero).mul_(symbols.sign())
-
-
 def _round_through(coefficients: Tensor) -> Tensor:
     return straight_through(coefficients.detach().round(), coefficients)
-
-
-def bits_for(largest: float) -> int:
-    """Return the exponent of the smallest power of two that is not below `largest`."""
-    return math.ceil(math.log2(max(largest, 1.0)))

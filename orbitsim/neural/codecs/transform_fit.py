@@ -12,8 +12,9 @@ from torch import Tensor
 
 from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs.component_models import DROPPED
+from orbitsim.neural.codecs.exact_transform import INPUT_BOUND, bits_for
 from orbitsim.neural.codecs.token_grid import TokenGrid, default_grid
-from orbitsim.neural.codecs.transform import INPUT_BOUND, TransformCodec, bits_for
+from orbitsim.neural.codecs.transform import TransformCodec
 
 METRICS = ("none", "channel", "full")
 # At high rates an entropy-coded uniform quantiser trades dD = -(2 ln 2 / 12) step**2 a bit; reverse water-filling asks
@@ -25,6 +26,8 @@ _CENTRE_PRIOR = 8.0  # samples that the mean of a channel over tokens counts for
 _PREFIX_PRIOR = 0.05  # smallest step of a prefix token, relative to the grid's
 _ROUNDS = 3  # thresholds and tables depend on each other
 _SMOOTHING = 0.02  # symbols of the fitted Laplace distribution added to each table, as a share of those seen
+_ESCAPING = 2e-5  # share of a class's symbols that may lie outside its table
+_ESCAPE_BITS = 16.0  # two of the four bytes of an escaped symbol say little
 _ROWS = 1 << 14  # rows of coefficients that calibration looks at, at most
 
 
@@ -118,7 +121,7 @@ def fit_transform(
     n_classes, n_levels : int
         See `TransformCodec`.
     slope : float
-        Price of a bit in rounding and dropping, relative to the slope of reverse water-filling; 0 rounds to nearest. [1]
+        Price of a bit in rounding and dropping, relative to reverse water-filling's; 0 rounds to nearest. [1]
     """
     if (step is None) == (error is None):
         raise InputError("expected either a step or an error of the transform codec, and not both")
@@ -154,15 +157,17 @@ def fit_models(codec: TransformCodec, x: Tensor, slope: float = 1.0) -> None:
         See `fit_transform`.
     """
     with torch.no_grad():
-        planes = [_few_rows(plane).cpu().numpy() for plane in _all_coefficients(codec, x)]
+        planes = [_few_rows(plane).cpu().numpy() for plane in codec.coefficients(x.float())]
         price = slope * SLOPE_STEP2_PER_BIT
         spread = np.concatenate([np.abs(plane).mean(0) if len(plane) else np.zeros(plane.shape[1]) for plane in planes])
-        size = np.concatenate([_sizes(plane, 0.5, 0.5).mean(0) if len(plane) else np.zeros(plane.shape[1]) for plane in planes])
+        size = np.concatenate(
+            [_sizes(plane, 0.5, 0.5).mean(0) if len(plane) else np.zeros(plane.shape[1]) for plane in planes]
+        )
         classes = _classes(size, codec.n_classes)
         thresholds = np.full((codec.n_classes, 2), 0.5)
         for _ in range(_ROUNDS):
             counts = _class_counts(planes, classes, thresholds, codec.n_classes, codec.n_levels)
-            lengths = -np.log2(counts / counts.sum(1, keepdims=True))
+            lengths = _code_lengths(counts)
             thresholds = _thresholds(lengths, counts, price, codec.n_levels)
             classes = _dropped(planes, classes, thresholds, lengths, price, codec.n_levels)
         counts = _class_counts(planes, classes, thresholds, codec.n_classes, codec.n_levels)
@@ -191,7 +196,13 @@ def _with_step(
 
 
 def _codec(
-    x: Tensor, transform: ChannelTransform, grid: TokenGrid, step: float, n_components: int, n_classes: int, n_levels: int
+    x: Tensor,
+    transform: ChannelTransform,
+    grid: TokenGrid,
+    step: float,
+    n_components: int,
+    n_classes: int,
+    n_levels: int,
 ) -> TransformCodec:
     codec = TransformCodec(
         n_channels=x.shape[2], grid=grid, n_components=n_components, n_classes=n_classes, n_levels=n_levels
@@ -203,7 +214,7 @@ def _codec(
     codec.prefix_scale.copy_(transform.prefix_scale)
     furthest = float((x.double() - transform.centre).abs().amax()) * _MARGIN
     codec.input_exponent.fill_(math.floor(math.log2(INPUT_BOUND / furthest)) if furthest > 0.0 else 0)
-    largest = max(float(plane.abs().amax()) if plane.numel() else 0.0 for plane in _all_coefficients(codec, x))
+    largest = max(float(plane.abs().amax()) if plane.numel() else 0.0 for plane in codec.coefficients(x.float()))
     codec.symbol_bits.fill_(min(22, bits_for(largest * _MARGIN)))
     return codec
 
@@ -212,11 +223,6 @@ def _n_used(codec: TransformCodec) -> int:
     """Return how many components are sent at any frequency."""
     used = (codec.classes != DROPPED).reshape(-1, codec.n_components).any(0)
     return int(used.nonzero().max()) + 1 if bool(used.any()) else 1
-
-
-def _all_coefficients(codec: TransformCodec, x: Tensor) -> tuple[Tensor, Tensor]:
-    planes = [codec.coefficients(part.float()) for part in x.split(32)]
-    return torch.cat([grid for grid, _ in planes]), torch.cat([prefix for _, prefix in planes])
 
 
 def _few_rows(plane: Tensor) -> Tensor:
@@ -246,14 +252,16 @@ def _metric_root(
     return (vectors * roots) @ vectors.T @ unit, (vectors / roots) @ vectors.T @ unit, scale
 
 
-def _sizes(plane: NDArray[np.float64], zero: NDArray[np.float64] | float, up: NDArray[np.float64] | float) -> NDArray[np.float64]:
+def _sizes(
+    plane: NDArray[np.float64], zero: NDArray[np.float64] | float, up: NDArray[np.float64] | float
+) -> NDArray[np.float64]:
     """Return magnitudes of symbols, as `TransformCodec` rounds them."""
     size = np.abs(plane)
     return np.where(size < zero, 0.0, np.maximum(np.floor(size + (1.0 - up)), 1.0))
 
 
 def _classes(size: NDArray[np.float64], n_classes: int) -> NDArray[np.int64]:
-    """Return the class of each component by its mean magnitude, in equal steps of its logarithm; -1 where it is zero."""
+    """Return the class of each component by the logarithm of its mean magnitude; -1 where it is zero."""
     classes = np.full(size.size, DROPPED, dtype=np.int64)
     sent = size > 0.0
     if sent.any():
@@ -263,9 +271,7 @@ def _classes(size: NDArray[np.float64], n_classes: int) -> NDArray[np.int64]:
     return classes
 
 
-def _by_class(
-    planes: list[NDArray[np.float64]], classes: NDArray[np.int64], number: int
-) -> NDArray[np.float64]:
+def _by_class(planes: list[NDArray[np.float64]], classes: NDArray[np.int64], number: int) -> NDArray[np.float64]:
     """Return the coefficients of a class."""
     first, parts = 0, []
     for plane in planes:
@@ -288,7 +294,8 @@ def _class_counts(
     for number in range(n_classes):
         values = _by_class(planes, classes, number)
         signed = np.copysign(_sizes(values, *thresholds[number]), values).astype(np.int64)
-        inside = np.abs(signed) <= n_levels
+        n_used = _levels_used(np.abs(signed), n_levels)
+        inside = np.abs(signed) <= n_used
         seen = np.bincount(signed[inside] + n_levels, minlength=2 * n_levels + 1)
         scale = max(float(np.abs(values).mean()) if values.size else 0.0, 0.05)
         tail = np.exp(-np.abs(symbols) / scale)
@@ -297,7 +304,26 @@ def _class_counts(
         counts[number, :-1] = balanced + _SMOOTHING * max(values.size, 1) * tail / tail.sum()
         counts[number, -1] = values.size - inside.sum()
         counts[number] += 1e-6 * max(values.size, 1)
+        counts[number, :-1] *= np.abs(symbols) <= n_used
     return counts
+
+
+def _levels_used(size: NDArray[np.int64], n_levels: int) -> int:
+    """Return the smallest of 1, 3, 7, ... `n_levels` that hardly any symbol exceeds: small tables decode faster."""
+    allowed = _ESCAPING * size.size
+    n_used = 1
+    while n_used < n_levels and np.count_nonzero(size > n_used) > allowed:
+        n_used = min(2 * n_used + 1, n_levels)
+    return n_used
+
+
+def _code_lengths(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the bits of each symbol of each class; one outside its table costs an escape and its four bytes."""
+    escape = -np.log2(counts[:, -1:] / counts.sum(1, keepdims=True)) + _ESCAPE_BITS
+    share = counts / counts.sum(1, keepdims=True)
+    lengths = np.where(counts > 0.0, -np.log2(np.where(counts > 0.0, share, 1.0)), escape)
+    lengths[:, -1:] = escape
+    return np.asarray(lengths)
 
 
 def _thresholds(
@@ -310,8 +336,10 @@ def _thresholds(
     """
     zero = n_levels
     rise = np.diff(lengths[:, zero : zero + n_levels + 1], axis=1)
-    weight = counts[:, zero + 1 : zero + n_levels]
-    later = (rise[:, 1:] * weight).sum(1) / weight.sum(1)
+    weight = counts[:, zero + 2 : zero + n_levels + 1]
+    # A step into an escape says nothing about the others; a class without larger symbols rounds them as it does ones.
+    later = (np.where(weight > 0.0, rise[:, 1:], 0.0) * weight).sum(1) / np.maximum(weight.sum(1), 1e-300)
+    later = np.where(weight.sum(1) > 0.0, later, rise[:, 0])
     return np.clip(0.5 + 0.5 * price * np.stack([rise[:, 0], later], axis=1), 0.5, 1.0)
 
 
