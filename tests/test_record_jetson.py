@@ -481,14 +481,23 @@ def test_a_worker_survives_strangers_and_first_hosts_that_vanish(tmp_path: Path,
     assert not (tmp_path / "never.json").exists()
 
 
-@pytest.mark.parametrize(("fate", "words"), [(signal.SIGKILL, "closed|failed"), (signal.SIGSTOP, "no sign of life")])
-def test_a_worker_that_is_lost_ends_the_run_with_words(tmp_path: Path, fate: signal.Signals, words: str) -> None:
+@pytest.mark.parametrize(
+    ("fate", "moment", "words"),
+    [
+        (signal.SIGKILL, "running 500 mini-batches", "closed|failed"),
+        (signal.SIGSTOP, "running 500 mini-batches", "no sign of life"),
+        (signal.SIGSTOP, "stages of custom", "no sign of life"),  # while links are measured
+    ],
+)
+def test_a_worker_that_is_lost_ends_the_run_with_words(
+    tmp_path: Path, fate: signal.Signals, moment: str, words: str
+) -> None:
     program, address = worker()
     out = tmp_path / "split.json"
     with program:
         slow = ["--rate-bps", 1e5, "--batches", 500, "--silence-s", 2]
         with Program("--pipeline", address, *SHORT, *slow, "--out", out) as leader:
-            leader.wait_for("running 500 mini-batches")
+            leader.wait_for(moment)
             program.process.send_signal(fate)
             assert leader.exit_code(60) == 1
             assert f"error: {address}" in leader.messages

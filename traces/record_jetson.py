@@ -1059,6 +1059,26 @@ def probe_link(wire: Wire, n_bytes: int, seconds: float) -> dict[str, Any]:
     return times
 
 
+def watched(work: Callable[[], Any], check: Callable[[], None]) -> Any:
+    """Do something that waits for a peer without a limit, watching meanwhile whether the peer still lives."""
+    outcome: dict[str, Any] = {}
+
+    def run() -> None:
+        try:
+            outcome["value"] = work()
+        except Failure as error:
+            outcome["fault"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.1)
+        check()
+    if "fault" in outcome:
+        raise outcome["fault"]
+    return outcome["value"]
+
+
 def clock_offset(control: Control, n: int = 40) -> dict[str, float]:
     """Estimate a peer's clock less ours as NTP does, from the exchange with the shortest round trip (RFC 5905)."""
     best = {"offset_s": 0.0, "round_trip_s": math.inf}
@@ -1180,7 +1200,11 @@ def work_session(
     wire.send("connected")
     monitor = Monitor(options.sample_s)
     control.wait("probe")
-    wire.send("probed", times=probe_link(outgoing, stage.output_bytes, order["probe_s"]))
+
+    def probe() -> dict[str, Any]:
+        return probe_link(outgoing, stage.output_bytes, order["probe_s"])
+
+    wire.send("probed", times=watched(probe, flow.check))
     for _ in range(order["isolations"]):
         ask = control.wait("isolate")[0]
         stage.time(0.0, order["warm_up"])
@@ -1344,7 +1368,11 @@ class Leader:
 
     def _probe(self, stage: Stage, flow: Flow) -> list[dict[str, Any]]:
         """Measure every link, one after another, while nothing else runs."""
-        links = [probe_link(flow.outgoing, stage.output_bytes, self.options.isolated_s / 2)]
+
+        def probe() -> dict[str, Any]:
+            return probe_link(flow.outgoing, stage.output_bytes, self.options.isolated_s / 2)
+
+        links = [watched(probe, flow.check)]
         for control in self.controls:
             control.wire.send("probe")
             links.append(control.wait("probed")[0]["times"])

@@ -27,6 +27,7 @@ Basis = Literal["predicted", "replayed"]
 
 BASIS: dict[Method, Basis] = {"mean": "predicted", "bootstrap": "predicted", "in-order": "replayed"}
 FIGURES = ("makespan", "mean", "p50", "p95", "p99")
+_Simulated = tuple["Figures", FloatArray]  # and the delay of each mini-batch
 _LEAST_SEND_S = 1e-9  # a clock's resolution: sending takes longer than nothing
 
 
@@ -73,6 +74,8 @@ class Comparison:
         From the 5th to the 95th percentile of each figure over the simulations; None for a single one. [s]
     error : mapping of str to float
         Simulated over recorded less one, by figure.
+    delay_s : tuple of float
+        Delay of each mini-batch; of several simulations its mean. [s]
     """
 
     method: Method
@@ -80,6 +83,7 @@ class Comparison:
     simulated: Figures
     interval_s: dict[str, tuple[float, float]] | None
     error: dict[str, float]
+    delay_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ def figures_of(delay_s: FloatArray, compute_s: FloatArray) -> Figures:
     return Figures(makespan_s, float(delay_s.mean()), p50, p95, p99, shares)
 
 
-def _simulate(run: SplitRun, method: Method, condition: Condition, n_runs: int, seed: int) -> list[Figures]:
+def _simulate(run: SplitRun, method: Method, condition: Condition, n_runs: int, seed: int) -> list[_Simulated]:
     if method == "in-order":
         send_s = np.maximum(run.send_s, _LEAST_SEND_S)
         rate_bps = BITS_PER_BYTE * run.sent_bytes / send_s
@@ -185,14 +189,15 @@ def _simulate(run: SplitRun, method: Method, condition: Condition, n_runs: int, 
     ]
 
 
-def _figures(run: SplitRun, compute_s: FloatArray, rate_bps: FloatArray, delay_s: FloatArray) -> Figures:
-    outcome = simulate_split(compute_s, run.sent_bytes, rate_bps, delay_s)
-    return figures_of(np.array(outcome.delivered_s), compute_s)
+def _figures(run: SplitRun, compute_s: FloatArray, rate_bps: FloatArray, delay_s: FloatArray) -> _Simulated:
+    delivered_s = np.array(simulate_split(compute_s, run.sent_bytes, rate_bps, delay_s).delivered_s)
+    return figures_of(delivered_s, compute_s), delivered_s
 
 
-def _compare(recorded: Figures, method: Method, simulated: list[Figures]) -> Comparison:
-    table = np.array([list(figures.delays_s.values()) for figures in simulated])
-    used = np.array([figures.utilisation for figures in simulated]).mean(axis=0)
+def _compare(recorded: Figures, method: Method, simulated: list[_Simulated]) -> Comparison:
+    table = np.array([list(figures.delays_s.values()) for figures, _ in simulated])
+    used = np.array([figures.utilisation for figures, _ in simulated]).mean(axis=0)
+    delays = np.array([delay_s for _, delay_s in simulated]).mean(axis=0)
     makespan, average, p50, p95, p99 = (float(value) for value in table.mean(axis=0))
     mean = Figures(makespan, average, p50, p95, p99, tuple(float(share) for share in used))
     low, high = np.percentile(table, (5, 95), axis=0)
@@ -200,5 +205,10 @@ def _compare(recorded: Figures, method: Method, simulated: list[Figures]) -> Com
     intervals = {name: (float(a), float(b)) for name, a, b in zip(FIGURES, low, high, strict=True)} if several else None
     truth = recorded.delays_s
     return Comparison(
-        method, BASIS[method], mean, intervals, {name: mean.delays_s[name] / truth[name] - 1.0 for name in FIGURES}
+        method=method,
+        basis=BASIS[method],
+        simulated=mean,
+        interval_s=intervals,
+        error={name: mean.delays_s[name] / truth[name] - 1.0 for name in FIGURES},
+        delay_s=tuple(float(seconds) for seconds in delays),
     )
