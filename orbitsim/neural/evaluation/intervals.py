@@ -110,8 +110,8 @@ def tango_interval(n_lost: float, n_won: float, n: int, confidence: float = CONF
 def paired_loss(clean: ArrayLike, coded: ArrayLike, confidence: float = CONFIDENCE) -> PairedLoss:
     """Compare the same images without and with codecs.
 
-    Several seeds are repetitions on the same images, not more images: how often an image was lost or won is
-    averaged over them, and the interval is that of the number of images. It is thereby no narrower than the interval of one seed.
+    Several seeds are repetitions on the same images, not more images: how often an image was lost or won is averaged
+    over them, and the interval is that of the number of images, so it is no narrower than that of one seed.
 
     Parameters
     ----------
