@@ -237,8 +237,8 @@ def _print(read: Sequence[tuple[Source, Imported]], options: Options) -> None:
         facts = {name: value for name, value in imported.facts.items() if isinstance(value, str | int | float)}
         if facts:
             console.print(escape("facts: " + ", ".join(f"{name} = {value}" for name, value in facts.items())))
-        for note in imported.notes:
-            warn("note", note)
+    for note in dict.fromkeys(note for _, imported in read for note in imported.notes):
+        warn("note", note)
     _print_outlook(read, options)
 
 
