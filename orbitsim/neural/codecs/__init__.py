@@ -1,7 +1,7 @@
 """Activation codecs: tensors to real bytes and back, with surrogates that can be trained.
 
-`registry.make_codec` builds one by name, `calibration.fit_codec` calibrates one from activations, `state_file` saves and
-loads it; `base.Codec` is what each can do. The byte stream is written out in ``docs/codec-stream.md``.
+`make_codec` builds one by name, `fit_codec` calibrates one from activations, `save_codec` and `load_codec` keep it;
+`Codec` says what each can do. The byte stream is written out in ``docs/codec-stream.md``.
 """
 
 from orbitsim.neural.codecs.base import Codec, NumpyCodec, SizeParts

@@ -250,7 +250,8 @@ def _shape(tensor: Tensor) -> Shape:
 
 
 def _check_finite(tensor: Tensor) -> None:
-    if bool(torch.isfinite(torch.stack(tensor.aminmax())).all()):  # NaN is passed on; no copy is made
+    # Smallest and largest pass NaN on, and need no copy of the tensor.
+    if not tensor.numel() or bool(torch.isfinite(torch.stack(tensor.aminmax())).all()):
         return
     faults: Iterable[tuple[str, Tensor]] = (("NaN", torch.isnan(tensor)), ("infinite", torch.isinf(tensor)))
     found = [

@@ -96,7 +96,8 @@ def mask_logits(cost: Tensor, keep: float) -> Tensor:
     n_kept = max(1, round(keep * n))
     quantile = torch.special.ndtri((n - rank - 0.5) / n)
     border = torch.special.ndtri(torch.tensor((n - n_kept) / n, dtype=torch.float64).clamp_min(0.25 / n))
-    return ((quantile - border.to(cost.device)) * _LOGIT_SPREAD).reshape(cost.shape).float()
+    logits: Tensor = (quantile - border.to(cost.device)) * _LOGIT_SPREAD
+    return logits.reshape(cost.shape).float()
 
 
 def _calibrate(codec: ElementwiseCodec, x: Tensor, gradient: Tensor | None, keep: float | None) -> None:

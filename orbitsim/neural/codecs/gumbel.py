@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from orbitsim.neural.codecs.base import Shape
 from orbitsim.neural.codecs.elementwise import ElementwiseCodec
+from orbitsim.neural.codecs.entropy import SymbolReader
 from orbitsim.neural.codecs.straight_through import straight_through
 
 
@@ -58,6 +60,9 @@ class GumbelCodec(ElementwiseCodec):
         return float((self.logits.detach() > 0).double().mean())
 
     def _mask(self, x: Tensor) -> Tensor:  # noqa: ARG002 (static: whatever the values)
+        return self.logits.detach() > 0
+
+    def _read_mask(self, reader: SymbolReader, shape: Shape) -> Tensor:  # noqa: ARG002
         return self.logits.detach() > 0
 
     def _soft_mask(self, x: Tensor, mask: Tensor | None) -> Tensor:  # noqa: ARG002

@@ -85,9 +85,7 @@ class TransformCodec(Codec):
         self.register_buffer("classes", torch.zeros(n_grid + n_components, dtype=torch.int64))
         self.tables: Tensor
         self.register_buffer("tables", torch.ones(n_classes, 2 * n_levels + 2))
-        self.thresholds: (
-            Tensor  # of each class: where |coefficient| becomes 1, and the step's share that rounds up after
-        )
+        self.thresholds: Tensor  # of each class: where a magnitude becomes 1, and what fraction rounds up beyond
         self.register_buffer("thresholds", torch.full((n_classes, 2), 0.5))
         self.shrinkage: Tensor  # of each class: what a restored 1, and a larger symbol, lies nearer to zero
         self.register_buffer("shrinkage", torch.zeros(n_classes, 2))
@@ -202,9 +200,8 @@ class TransformCodec(Codec):
         """Return the coefficients of a mini-batch, in steps: of the grid (blocks, components), of the prefix tokens."""
         plan = self._plan()
         parts = [plan.coefficients(x[part]) for part in self._parts(x.shape)]
-        return torch.cat([grid.flatten(0, 1) for grid, _ in parts]), torch.cat(
-            [prefix.flatten(0, 1) for _, prefix in parts]
-        )
+        grid, prefix = (torch.cat([plane.flatten(0, 1) for plane in planes]) for planes in zip(*parts, strict=True))
+        return grid, prefix
 
     def _axes(self) -> list[tuple[Tensor, Callable[[Tensor], Tensor]]]:
         """Return the cosine matrix and the view of the grid for each direction in which blocks have neighbours."""
@@ -263,7 +260,7 @@ class TransformCodec(Codec):
         points = self.grid.unblocked(grid, batch)
         for cosine, view in reversed(self._axes()):
             points = (cosine.T.to(grid.dtype) @ view(points)).reshape(points.shape)
-        outside = prefix.reshape(batch, self.grid.n_prefix, -1) * self.prefix_scale[:, None]
+        outside = prefix.reshape(batch, self.grid.n_prefix, self.n_components) * self.prefix_scale[:, None]
         together = torch.cat([outside, self.grid.cropped(points)], dim=1)
         return (together @ self.synthesis.T) * self.step + self.centre
 

@@ -28,6 +28,7 @@ _ROUNDS = 3  # thresholds and tables depend on each other
 _SMOOTHING = 0.02  # symbols of the fitted Laplace distribution added to each table, as a share of those seen
 _ESCAPING = 2e-5  # share of a class's symbols that may lie outside its table
 _ESCAPE_BITS = 16.0  # two of the four bytes of an escaped symbol say little
+_MOST_SYMBOL_BITS = 20
 _ROWS = 1 << 14  # rows of coefficients that calibration looks at, at most
 
 
@@ -145,7 +146,9 @@ def fit_transform(
 
 
 def fit_models(codec: TransformCodec, x: Tensor, slope: float = 1.0) -> None:
-    """Fit classes, tables, thresholds and scales of a codec to its own coefficients, in place; also after training.
+    """Fit everything but transform and step to a codec's own coefficients, in place: bounds, tables, roundings.
+
+    Needed again whenever training has changed the transform or the step.
 
     Parameters
     ----------
@@ -157,6 +160,7 @@ def fit_models(codec: TransformCodec, x: Tensor, slope: float = 1.0) -> None:
         See `fit_transform`.
     """
     with torch.no_grad():
+        _set_bounds(codec, x)
         planes = [_few_rows(plane).cpu().numpy() for plane in codec.coefficients(x.float())]
         price = slope * SLOPE_STEP2_PER_BIT
         spread = np.concatenate([np.abs(plane).mean(0) if len(plane) else np.zeros(plane.shape[1]) for plane in planes])
@@ -212,11 +216,16 @@ def _codec(
     codec.synthesis.copy_(transform.synthesis[:, :n_components])
     codec.step.fill_(step)
     codec.prefix_scale.copy_(transform.prefix_scale)
-    furthest = float((x.double() - transform.centre).abs().amax()) * _MARGIN
-    codec.input_exponent.fill_(math.floor(math.log2(INPUT_BOUND / furthest)) if furthest > 0.0 else 0)
-    largest = max(float(plane.abs().amax()) if plane.numel() else 0.0 for plane in codec.coefficients(x.float()))
-    codec.symbol_bits.fill_(min(22, bits_for(largest * _MARGIN)))
     return codec
+
+
+def _set_bounds(codec: TransformCodec, x: Tensor) -> None:
+    """Let activations and coefficients saturate well beyond those of calibration."""
+    furthest = float((x.double() - codec.centre.detach()).abs().amax()) * _MARGIN
+    codec.input_exponent.fill_(math.floor(math.log2(INPUT_BOUND / furthest)) if furthest > 0.0 else 0)
+    codec.symbol_bits.fill_(_MOST_SYMBOL_BITS)
+    largest = max(float(plane.abs().amax()) if plane.numel() else 0.0 for plane in codec.coefficients(x.float()))
+    codec.symbol_bits.fill_(min(_MOST_SYMBOL_BITS, bits_for(largest * _MARGIN)))
 
 
 def _n_used(codec: TransformCodec) -> int:
