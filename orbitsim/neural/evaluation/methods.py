@@ -1,0 +1,193 @@
+"""Ways to compress: how each is calibrated cut after cut, and how its setting is found for a target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from orbitsim.errors import InputError, Problem
+from orbitsim.neural.codecs import Codec, fit_codec
+from orbitsim.neural.codecs.elementwise import ElementwiseCodec
+from orbitsim.neural.evaluation.backbone import Precision, arithmetic
+from orbitsim.neural.evaluation.calibration_sample import CalibrationSample
+from orbitsim.neural.evaluation.setting_search import find_setting
+from orbitsim.neural.split import SplitModel
+
+KINDS = ("identity", "uniform", "topk", "mask", "transform")
+MARGIN = 0.02  # calibration aims this much above a target ratio: other images compress a little differently
+_FEW = 48  # images to fit to while a setting is sought
+_MODEL_WEIGHTS_SHARE = 1e-12
+
+Fit = Callable[[int, Tensor], Codec]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A codec, how it is set, and what it aims at.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`. ``mask`` is the untrained static mask: the mask of paper 001 by importance instead of training.
+    ratio, error : float or None
+        Target: bytes of all cuts in fp32 over bytes sent, or squared error of the final features over their variance;
+        at most one. Without a target `settings` are used as they are. [1]
+    settings : mapping
+        Of `orbitsim.neural.codecs.fit_codec`.
+    only_cut : int or None
+        Place of the only cut that is compressed; None for all.
+    """
+
+    kind: str
+    ratio: float | None = None
+    error: float | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    only_cut: int | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.kind not in KINDS:
+            problems.append(Problem("codec", f"expected one of {', '.join(KINDS)}, got {self.kind!r}"))
+        if self.ratio is not None and self.error is not None:
+            problems.append(Problem("ratio", "expected a target ratio or a target error, got both"))
+        if self.ratio is not None and not self.ratio > 1.0:
+            problems.append(Problem("ratio", f"expected a target above 1 (fp32 bytes over bytes), got {self.ratio!r}"))
+        if self.error is not None and not 0.0 < self.error < 1.0:
+            problems.append(Problem("error", f"expected a target between 0 and 1, got {self.error!r}"))
+        if self.kind == "transform" and self.ratio is None and self.error is None and "step" not in self.settings:
+            problems.append(Problem("ratio", "expected a target ratio, a target error or a step for the transform"))
+        if self.kind in ("topk", "mask") and self.ratio is None and self.error is None and "keep" not in self.settings:
+            problems.append(Problem("keep", f"expected a share to keep, or a target, for {self.kind}"))
+        if self.kind == "identity" and (self.ratio is not None or self.error is not None):
+            problems.append(Problem("codec", "expected no target for identity"))
+        if problems:
+            raise InputError(problems)
+
+    @property
+    def label(self) -> str:
+        """Name in tables and of files."""
+        words = [self.kind]
+        if self.ratio is not None:
+            words.append(f"{self.ratio:g}x")
+        if self.error is not None:
+            words.append(f"error-{self.error:g}")
+        words += [f"{name}-{value}" for name, value in sorted(self.settings.items())]
+        if self.only_cut is not None:
+            words.append(f"only-{self.only_cut}")
+        return "-".join(words)
+
+
+def fit_method(
+    method: Method, split: SplitModel, sample: CalibrationSample, precision: Precision = "bf16"
+) -> tuple[list[Codec | None], dict[str, Any]]:
+    """Return the codecs of a method for every cut, and what was found on the calibration sample.
+
+    Every codec but the first is fitted to what the codecs before it leave of the activations. A target is sought on
+    few images to fit to and others to measure on; the codecs are then fitted to all with the setting found.
+    """
+    if method.kind == "identity":
+        return [None] * len(split.cuts), {}
+    chain = _Chain(method, split, sample, precision)
+    few = _Chain(method, split, sample.few(_FEW), precision)
+    if method.ratio is None and method.error is None:
+        codecs = chain.codecs(method.settings)
+        return codecs, {"settings": dict(method.settings)}
+    aim = (1.0 + MARGIN) * method.ratio if method.ratio is not None else float(method.error or 0.0)
+    tried: dict[float, tuple[float, float]] = {}
+
+    def measure(settings: Mapping[str, Any]) -> float:
+        ratio, error = few.check(few.codecs(settings))
+        tried[len(tried)] = (ratio, error)
+        return ratio if method.ratio is not None else error
+
+    settings = _sought(method, aim, measure)
+    codecs = chain.codecs(settings)
+    ratio, error = chain.check(codecs)
+    found = {"settings": settings, "calibration_ratio": ratio, "calibration_error": error, "n_fits": len(tried) + 1}
+    return codecs, found
+
+
+def _sought(method: Method, aim: float, measure: Callable[[Mapping[str, Any]], float]) -> dict[str, Any]:
+    """Return the settings that reach the aim on the calibration sample."""
+    base = dict(method.settings)
+    if method.kind == "transform":
+        # The step in units of the final features: the same for every cut, so that bytes go where they help most.
+        found = find_setting(lambda s: measure({**base, "step": s}), aim, 0.005, 20.0)
+        return {**base, "step": found.setting}
+    if method.kind == "uniform":
+        # The fewest bits whose ranges need not be narrowed; wider ranges are coarser steps in between.
+        for bits in range(8, 1, -1):
+            reached = measure({**base, "bits": bits, "width": 1.0})
+            if (reached >= aim) == (method.ratio is not None):
+                break
+        bits = min(8, bits + (1 if bits < 8 else 0))
+        found = find_setting(lambda w: measure({**base, "bits": bits, "width": w}), aim, 0.9, 16.0)
+        return {**base, "bits": bits, "width": found.setting}
+    found = find_setting(lambda k: measure({**base, "keep": k}), aim, 1e-3, 1.0)
+    return {**base, "keep": found.setting}
+
+
+class _Chain:
+    """Codecs of all cuts, fitted one after another."""
+
+    def __init__(self, method: Method, split: SplitModel, sample: CalibrationSample, precision: Precision) -> None:
+        self._method, self._split, self._sample, self._precision = method, split, sample, precision
+
+    def codecs(self, settings: Mapping[str, Any]) -> list[Codec | None]:
+        """Fit all of them."""
+        x = self._sample.fitted
+        found: list[Codec | None] = []
+        last = len(self._split.cuts) - 1
+        for k in range(last + 1):
+            codec = self._codec(k, x, settings) if self._method.only_cut in (None, k) else None
+            found.append(codec)
+            if k < last and (self._method.only_cut is None or k < self._method.only_cut):
+                x = self._next(k, codec, x)
+        return found
+
+    def check(self, codecs: Sequence[Codec | None]) -> tuple[float, float]:
+        """Return ratio (of the cuts that are compressed) and error of the final features on the images set apart."""
+        x, n_values, n_bytes = self._sample.checked, 0, 0
+        for k, codec in enumerate(codecs):
+            if codec is not None:
+                n_bytes += len(codec.encode(x))
+                n_values += x.numel()
+            x = self._next(k, codec, x)
+        wanted = self._sample.checked_final.double()
+        error = ((x.double() - wanted) ** 2).sum() / ((wanted - wanted.mean((0, 1))) ** 2).sum()
+        return 4.0 * n_values / max(n_bytes, 1), float(error)
+
+    def _next(self, k: int, codec: Codec | None, x: Tensor) -> Tensor:
+        outputs = []
+        with torch.inference_mode():
+            for part in torch.split(x, 64):
+                restored = part if codec is None else codec(part)
+                with arithmetic(part.device, self._precision):
+                    outputs.append(self._split.stages[k + 1](restored).float())
+        return torch.cat(outputs).clone()
+
+    def _codec(self, k: int, x: Tensor, settings: Mapping[str, Any]) -> Codec:
+        gradient = self._sample.gradients[k]
+        chosen = dict(settings)
+        kind = self._method.kind
+        if kind == "transform":
+            weight = float((gradient.double() ** 2).mean())
+            chosen["step"] = float(chosen["step"]) / math.sqrt(max(weight, _MODEL_WEIGHTS_SHARE))
+            return fit_codec("transform", x, gradient, **chosen)
+        if kind == "uniform":
+            width = float(chosen.pop("width", 1.0))
+            form: dict[str, Any] = {"bits": 8, "ranges": "channel", "calibrated": True, "centred": True}
+            codec = fit_codec("uniform", x, **{**form, **chosen})
+            if isinstance(codec, ElementwiseCodec) and codec.calibrated:
+                with torch.no_grad():
+                    codec.low.zero_()
+                    codec.high.mul_(width)
+            return codec
+        if kind == "topk":
+            return fit_codec("topk", x, **{"bits": 8, **chosen})
+        return fit_codec("gumbel", x, **{"bits": 8, **chosen})

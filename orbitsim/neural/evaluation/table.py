@@ -1,0 +1,194 @@
+"""Tables of methods side by side: rows measured or taken from the store, and what they say together."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.neural.evaluation.clean_run import Report, quiet_report
+from orbitsim.neural.evaluation.experiment import Experiment, RowSpec
+from orbitsim.neural.evaluation.intervals import paired_loss, wilson_interval
+from orbitsim.neural.evaluation.methods import Method
+from orbitsim.neural.evaluation.row import Row, RowStore
+from orbitsim.neural.evaluation.trained import TrainedCodecs
+
+UNTRAINED = (
+    Method("uniform", ratio=10.0),
+    Method("topk", settings={"keep": 0.2, "bits": 8}),
+    Method("mask", settings={"keep": 0.2, "bits": 8}),
+    Method("transform", ratio=20.0),
+    Method("transform", ratio=30.0),
+)
+"""The rows of the table that need no training: quantisation, Top-k, the mask before training, the transform codec."""
+
+
+def measure_rows(
+    experiment: Experiment, specs: Sequence[RowSpec], store: RowStore, report: Report = quiet_report
+) -> list[Row]:
+    """Return the rows of specifications; those in the store are taken from there, the others measured and kept."""
+    rows = []
+    for number, spec in enumerate(specs):
+        extra = spec.method.describe() if isinstance(spec.method, TrainedCodecs) else {}
+        facts = {**experiment.facts(), **({"codec_ids": extra["codec_ids"]} if extra else {})}
+        key = store.key(spec.name, facts, experiment.clean(spec.data).key)
+        if not store.has(key):
+            store.save(key, experiment.run(spec))
+        rows.append(store.load(key))
+        report("rows", number + 1, len(specs))
+    return rows
+
+
+def cross_specs(
+    data: Sequence[str], methods: Iterable[Method | TrainedCodecs], seeds: Sequence[int], *, within_folds: bool = False
+) -> list[RowSpec]:
+    """Return the rows of methods on data sets: each calibrated on the next one (the first on the second, and so on).
+
+    With one data set, or `within_folds`, codecs are calibrated in the training folds instead. The cheapest order:
+    everything of one seed and data set together, since calibration samples are kept one at a time.
+    """
+    if len({Path(folder).resolve() for folder in data}) != len(data):
+        raise InputError(Problem("data", "expected each folder once"))
+    alone = within_folds or len(data) == 1
+    others = [None if alone else data[(i + 1) % len(data)] for i in range(len(data))]
+    chosen = list(methods)
+    return [
+        RowSpec(folder, method, seed, other)
+        for seed in seeds
+        for folder, other in zip(data, others, strict=True)
+        for method in chosen
+    ]
+
+
+def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return one record for each data set and method, its seeds together; JSON values.
+
+    Ratios are bytes in fp32 over real bytes, headers included, all cuts together (`ratio_fp32`) and of the cut that
+    compresses least (`worst_cut_ratio`); against fp16 they are half as large. Losses are in points of 100, with the
+    paired score interval over images.
+    """
+    groups: dict[tuple[str, str | None, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.data, row.calibration, row.method, json.dumps(row.facts, sort_keys=True)), []).append(
+            row
+        )
+    return [_record(group) for group in groups.values()]
+
+
+def _record(group: Sequence[Row]) -> dict[str, Any]:
+    first = group[0]
+    clean = np.stack([row.clean_right for row in group])
+    coded = np.stack([row.coded_right for row in group])
+    paired = paired_loss(clean, coded)
+    accuracy = wilson_interval(float(clean.sum()) / len(group), clean.shape[1])
+    ratio = np.mean([row.total_ratio for row in group])
+    speeds = np.mean([row.mb_per_s for row in group], axis=0)
+    losses = 100.0 * (clean.mean(1) - coded.mean(1))
+    return {
+        "data": first.data,
+        "codecs_calibrated_on": first.calibration or "training folds",
+        "model": first.facts["model"],
+        "method": first.method,
+        "n_seeds": len(group),
+        "n_images": int(clean.shape[1]),
+        "ratio_fp32": float(ratio),
+        "ratio_fp16": float(ratio) / 2.0,
+        "worst_cut_ratio": float(np.mean([row.cut_ratio.min() for row in group])),
+        "token_error": float(np.mean([row.token_error for row in group])),
+        "pooled_error": float(np.mean([row.pooled_error for row in group])),
+        "accuracy_clean": accuracy.estimate,
+        "accuracy_coded": float(coded.mean()),
+        "loss_points": 100.0 * paired.loss.estimate,
+        "loss_low": 100.0 * paired.loss.low,
+        "loss_high": 100.0 * paired.loss.high,
+        "loss_sd_seeds": float(losses.std(ddof=1)) if len(group) > 1 else None,
+        "n_lost": paired.n_lost,
+        "n_won": paired.n_won,
+        "p_mcnemar": paired.p_value,
+        "encode_mb_per_s": float(speeds[0]),
+        "decode_mb_per_s": float(speeds[1]),
+    }
+
+
+def cut_records(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return one record for each data set, method and cut: the stages of compression, as in Fig. 8 of paper 001."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.data, row.method), []).append(row)
+    records = []
+    for (data, method), group in groups.items():
+        stages = np.mean([row.stage_ratio for row in group], axis=0)
+        for k, cut in enumerate(group[0].facts["cuts"]):
+            batch = np.concatenate([_batch_ratio(row)[k] for row in group])
+            records.append(
+                {
+                    "data": data,
+                    "method": method,
+                    "cut": cut,
+                    "sparsified": float(stages[k, 1]),
+                    "quantised": float(stages[k, 2]),
+                    "coded": float(np.mean([row.cut_ratio[k] for row in group])),
+                    "batch_least": float(batch.min()),
+                    "batch_most": float(batch.max()),
+                    "encode_ms_per_image": 1e3 * float(np.mean([r.encode_s[k] / r.n_images.sum() for r in group])),
+                    "decode_ms_per_image": 1e3 * float(np.mean([r.decode_s[k] / r.n_images.sum() for r in group])),
+                }
+            )
+    return records
+
+
+def _batch_ratio(row: Row) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Return fp32 bytes over stream bytes of every mini-batch, (n_cuts, n_batches)."""
+    return np.asarray(row.value_bytes * row.n_images / row.coded_bytes, dtype=np.float64)
+
+
+def markdown(records: Sequence[dict[str, Any]]) -> str:
+    """Return the records of `summarise` as a table in Markdown."""
+    head = (
+        "| data set | method | ratio to fp32 (worst cut) | to fp16 | feature error | pooled error | clean | coded "
+        "| paired loss, points (95 %) | encode, decode MB/s |"
+    )
+    lines = [head, "|" + " --- |" * 10]
+    for r in records:
+        interval = f"{r['loss_points']:.2f} ({r['loss_low']:.2f} to {r['loss_high']:.2f})"
+        lines.append(
+            f"| {r['data']} | {r['method']} | {r['ratio_fp32']:.2f} ({r['worst_cut_ratio']:.2f}) | {r['ratio_fp16']:.2f} "
+            f"| {r['token_error']:.4f} | {r['pooled_error']:.4f} | {100 * r['accuracy_clean']:.2f} % "
+            f"| {100 * r['accuracy_coded']:.2f} % | {interval} "
+            f"| {r['encode_mb_per_s']:.0f}, {r['decode_mb_per_s']:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def comma_separated(records: Sequence[dict[str, Any]]) -> str:
+    """Return records as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def write_tables(folder: Path, rows: Sequence[Row]) -> None:
+    """Write the table of methods and that of cuts into a folder, as CSV, JSON and Markdown."""
+    methods, cuts = summarise(rows), cut_records(rows)
+    texts = {
+        "methods.csv": comma_separated(methods),
+        "cuts.csv": comma_separated(cuts),
+        "methods.md": markdown(methods),
+        "tables.json": json.dumps({"methods": methods, "cuts": cuts}, indent=1, allow_nan=False) + "\n",
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            unfinished = folder / f"{name}.part"
+            unfinished.write_text(text, encoding="utf-8")
+            unfinished.replace(folder / name)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
