@@ -191,3 +191,23 @@ class _Chain:
         if kind == "topk":
             return fit_codec("topk", x, **{"bits": 8, **chosen})
         return fit_codec("gumbel", x, **{"bits": 8, **chosen})
+
+
+def method_of(text: str) -> Method:
+    """Return the method of a short text: ``KIND``, ``KIND:20x``, ``KIND:e0.03`` or ``KIND:k0.2``.
+
+    That is: no target, a target ratio, a target error of the final features, a share of values to keep at 8 bits.
+    """
+    kind, _, aim = text.strip().partition(":")
+    try:
+        if not aim:
+            return Method(kind)
+        if aim.endswith("x"):
+            return Method(kind, ratio=float(aim[:-1]))
+        if aim.startswith("e"):
+            return Method(kind, error=float(aim[1:]))
+        if aim.startswith("k"):
+            return Method(kind, settings={"keep": float(aim[1:]), "bits": 8})
+    except ValueError:
+        pass
+    raise InputError(Problem("methods", f"expected KIND, KIND:20x, KIND:e0.03 or KIND:k0.2, got {text!r}"))
