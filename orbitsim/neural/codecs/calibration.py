@@ -11,7 +11,6 @@ from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs.base import Codec
 from orbitsim.neural.codecs.elementwise import ElementwiseCodec
 from orbitsim.neural.codecs.gumbel import GumbelCodec
-from orbitsim.neural.codecs.quantiser import measure_ranges
 from orbitsim.neural.codecs.registry import make_codec
 from orbitsim.neural.codecs.token_grid import token_grid
 from orbitsim.neural.codecs.transform_fit import fit_transform
@@ -107,6 +106,6 @@ def _calibrate(codec: ElementwiseCodec, x: Tensor, gradient: Tensor | None, keep
         codec.logits.copy_(mask_logits(importance(x, codec.centre if codec.centred else None, gradient), keep))
     if codec.calibrated:
         values = codec.centre_off(x)
-        ranges = measure_ranges(values, codec.kept(values), codec.ranges == "channel")
+        ranges = codec.measured(values, codec.kept(values))
         codec.low.copy_(ranges.low)
         codec.high.copy_(ranges.high)

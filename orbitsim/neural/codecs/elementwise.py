@@ -13,7 +13,7 @@ from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs.base import Codec, Shape, SizeParts, fixed_shape_fault, n_packed_bytes
 from orbitsim.neural.codecs.channel_models import read_codes, write_codes
 from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
-from orbitsim.neural.codecs.quantiser import MAX_BITS, MIN_BITS, Ranges, dequantise, measure_ranges, quantise
+from orbitsim.neural.codecs.quantiser import MAX_BITS, MIN_BITS, Ranges, dequantise, measure_ranges, quantise, with_zero
 from orbitsim.neural.codecs.rates import laplace_bin_bits, laplace_fit
 from orbitsim.neural.codecs.straight_through import straight_through
 from orbitsim.neural.codecs.stream import PayloadReader, StreamError
@@ -37,6 +37,9 @@ class ElementwiseCodec(Codec):
     centred : bool
         Whether a calibrated mean of each token and channel is taken off first and added again at the end; a dropped
         value is then restored as its mean, and as zero otherwise.
+    signed_zero : bool
+        Whether a range may begin just above zero, as Eq. (6) has it, so that each value near zero keeps its sign; by
+        default such a range begins at zero, which saves that bit (`quantiser.with_zero`).
     n_tokens, n_channels : int, optional
         Tokens and channels of an activation; needed for what has a value for each.
     """
@@ -48,6 +51,7 @@ class ElementwiseCodec(Codec):
         ranges: str = "tensor",
         calibrated: bool = False,
         centred: bool = False,
+        signed_zero: bool = False,
         n_tokens: int | None = None,
         n_channels: int | None = None,
     ) -> None:
@@ -56,6 +60,7 @@ class ElementwiseCodec(Codec):
         if problems:
             raise InputError(problems).located(f"codec {self.kind}")
         self.bits, self.ranges, self.calibrated, self.centred = bits, ranges, calibrated, centred
+        self.signed_zero = signed_zero
         self.n_tokens, self.n_channels = n_tokens, n_channels
         self.low: Tensor
         self.high: Tensor
@@ -97,7 +102,7 @@ class ElementwiseCodec(Codec):
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments that build the codec."""
-        names = ("bits", "ranges", "calibrated", "centred", "n_tokens", "n_channels")
+        names = ("bits", "ranges", "calibrated", "centred", "signed_zero", "n_tokens", "n_channels")
         return {name: getattr(self, name) for name in names}
 
     def wire_state(self) -> dict[str, Tensor]:
@@ -179,10 +184,13 @@ class ElementwiseCodec(Codec):
         if fault:
             raise error(f"codec {self.kind}: {fault}")
 
+    def measured(self, x: Tensor, mask: Tensor | None) -> Ranges:
+        """Return the ranges of the kept values of centred activations."""
+        ranges = measure_ranges(x, mask, self.ranges == "channel")
+        return ranges if self.signed_zero else with_zero(ranges, self.bits)
+
     def _ranges(self, x: Tensor, mask: Tensor | None) -> Ranges:
-        if self.calibrated:
-            return Ranges(self.low, self.high)
-        return measure_ranges(x, mask, self.ranges == "channel")
+        return Ranges(self.low, self.high) if self.calibrated else self.measured(x, mask)
 
     def _read_ranges(self, reader: PayloadReader, n_channels: int) -> Ranges:
         n = 1 if self.ranges == "tensor" else n_channels

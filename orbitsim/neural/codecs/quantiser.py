@@ -56,6 +56,15 @@ def measure_ranges(x: Tensor, active: Tensor | None, per_channel: bool) -> Range
     return Ranges(torch.where(torch.isinf(low), torch.zeros_like(low), low), high)
 
 
+def with_zero(ranges: Ranges, bits: int) -> Ranges:
+    """Return ranges that begin at zero wherever they begin below half a step.
+
+    There Eq. (6) would restore values around zero as plus or minus the smallest magnitude, and pay a bit for a sign
+    that says next to nothing. A zero has no sign.
+    """
+    return Ranges(torch.where(ranges.low.double() < 0.5 * ranges.step(bits), 0.0, ranges.low), ranges.high)
+
+
 def quantise(x: Tensor, ranges: Ranges, bits: int) -> Tensor:
     """Return the codes of values: the sign in the highest of `bits` bits, the magnitude's index in the others.
 

@@ -65,7 +65,7 @@ class TransformCodec(Codec):
         grid: dict[str, int] | TokenGrid,
         n_components: int | None = None,
         n_classes: int = 32,
-        n_levels: int = 127,
+        n_levels: int = 255,
     ) -> None:
         super().__init__()
         self.grid = grid if isinstance(grid, TokenGrid) else token_grid(grid)

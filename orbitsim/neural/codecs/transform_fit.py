@@ -100,7 +100,7 @@ def fit_transform(
     grid: TokenGrid | None = None,
     metric: str = "full",
     n_classes: int = 32,
-    n_levels: int = 127,
+    n_levels: int = 255,
     slope: float = 1.0,
 ) -> TransformCodec:
     """Return a calibrated transform codec, in evaluation mode.

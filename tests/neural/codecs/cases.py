@@ -50,6 +50,7 @@ def all_codecs() -> dict[str, Codec]:
     for bits in range(2, 9):
         for ranges in ("tensor", "channel"):
             codecs[f"uniform-{bits}-{ranges}"] = make_codec("uniform", bits=bits, ranges=ranges)
+    codecs["uniform-signed"] = make_codec("uniform", bits=4, signed_zero=True)
     codecs["uniform-calibrated"] = fit_codec("uniform", x, bits=6, ranges="channel", calibrated=True)
     codecs["uniform-centred"] = fit_codec("uniform", x, bits=3, centred=True)
     return {name: codec.eval() for name, codec in codecs.items()}
@@ -66,7 +67,7 @@ values = st.one_of(
 
 @st.composite
 def batches(draw: st.DrawFn, tokens: int = TOKENS, channels: int = CHANNELS, max_batch: int = 3) -> Tensor:
-    """Draw a mini-batch: any values, few distinct ones, one constant, or a natural one scaled; float32, 16 or bfloat16."""
+    """Draw a mini-batch: any values, few distinct ones, a constant, or natural ones scaled; of the three types."""
     shape = (draw(st.integers(0, max_batch)), tokens, channels)
     form = draw(st.sampled_from(["any", "few", "constant", "natural"]))
     if form == "natural":

@@ -111,8 +111,11 @@ def test_sent_tables_come_back_and_cost_little(counts: np.ndarray) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    n_rows=st.integers(1, 40), n_channels=st.integers(1, 60), n_symbols=st.sampled_from([2, 8, 256]), seed=st.integers(0, 99)
-)  # fmt: skip
+    n_rows=st.integers(1, 40),
+    n_channels=st.integers(1, 60),
+    n_symbols=st.sampled_from([2, 8, 256]),
+    seed=st.integers(0, 99),
+)
 def test_codes_of_channels_come_back(n_rows: int, n_channels: int, n_symbols: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     n_columns = int(random.integers(0, 2 * n_channels + 1))

@@ -71,10 +71,10 @@ def test_the_mask_can_be_learnt() -> None:
     """Half of the channels matter; with a price on keeping, the mask finds which."""
     codec = gumbel(initial_logit=1.0).train()
     codec.generator = torch.Generator().manual_seed(4)
-    x = torch.randn(16, TOKENS, CHANNELS, generator=torch.Generator().manual_seed(5))
+    x = 2.0 * torch.randn(64, TOKENS, CHANNELS, generator=torch.Generator().manual_seed(5))
     matters = (torch.arange(CHANNELS) % 2).float()
     optimiser = torch.optim.Adam(codec.parameters(), lr=0.1)
-    for _ in range(150):
+    for _ in range(100):
         optimiser.zero_grad()
         restored, bits = codec.forward_with_rate(x)
         loss = ((restored - x).square() * matters).mean() + 0.2 * codec.sparsity_loss() + 1e-9 * bits
@@ -114,9 +114,8 @@ def test_importance_weighs_values_by_gradients() -> None:
     assert bool((importance(x, None, gradient)[:, [0, 1, 3]] == 0).all())
     codec = fit_codec("gumbel", x, gradient, keep=1 / CHANNELS, centred=True)
     assert torch.equal((codec.logits > 0).nonzero()[:, 1].unique(), torch.tensor([2]))
-    kept_mean = fit_codec("gumbel", x, keep=0.3, centred=True)(x)
-    kept_zero = fit_codec("gumbel", x, keep=0.3)(x)
-    assert float((kept_mean - x).square().sum()) < float((kept_zero - x).square().sum())
+    errors = [fit_codec("gumbel", x, keep=0.3, centred=centred)(x).detach() - x for centred in (True, False)]
+    assert float(errors[0].square().sum()) < float(errors[1].square().sum())
 
 
 @pytest.mark.parametrize("k", [1, 7, 30, 60])

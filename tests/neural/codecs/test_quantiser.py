@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from neural.codecs.cases import batches, natural
 
 from orbitsim.neural.codecs import fit_codec, make_codec
-from orbitsim.neural.codecs.quantiser import Ranges, dequantise, measure_ranges, quantise
+from orbitsim.neural.codecs.quantiser import Ranges, dequantise, measure_ranges, quantise, with_zero
 
 
 def by_hand(x: float, low: float, high: float, bits: int) -> float:
@@ -31,12 +31,13 @@ def test_against_the_formula_by_hand(bits: int) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(x=batches(tokens=5, channels=3), bits=st.integers(2, 8), per_channel=st.booleans())
-def test_the_error_is_at_most_half_a_step(x: torch.Tensor, bits: int, per_channel: bool) -> None:
+@given(x=batches(tokens=5, channels=3), bits=st.integers(2, 8), per_channel=st.booleans(), signed_zero=st.booleans())
+def test_the_error_is_at_most_half_a_step(x: torch.Tensor, bits: int, per_channel: bool, signed_zero: bool) -> None:
     if not len(x):
         return
     x = x.float()
     ranges = measure_ranges(x, None, per_channel)
+    ranges = ranges if signed_zero else with_zero(ranges, bits)
     restored = dequantise(quantise(x, ranges, bits), ranges, bits).double()
     # Half a step, and the rounding of the result to float32.
     rounding = ranges.high.double() * 2.0**-24 + 2.0**-150
@@ -74,6 +75,14 @@ def test_nothing_active_is_zero() -> None:
     assert float(ranges.low.abs().sum() + ranges.high.abs().sum()) == 0.0
 
 
+def test_a_zero_without_a_sign_saves_bits_at_no_cost() -> None:
+    x = torch.from_numpy(np.random.default_rng(1).laplace(0, 1, (8, 50, 96)).astype(np.float32))
+    paper, ours = (make_codec("uniform", bits=4, signed_zero=signed).eval() for signed in (True, False))
+    assert float((ours(x) - x).square().mean()) <= 1.001 * float((paper(x) - x).square().mean())
+    assert len(ours.encode(x)) < 0.9 * len(paper.encode(x))
+    assert bool((paper(x) != 0).all())
+
+
 def test_calibrated_ranges_saturate() -> None:
     ranges = Ranges(torch.tensor(1.0), torch.tensor(2.0))
     x = torch.tensor([-100.0, 0.1, 1.5, 1e38]).reshape(1, 1, 4)
@@ -94,7 +103,7 @@ def test_calibration_on_the_mini_batch_gives_the_measured_ranges(ranges: str) ->
 def test_size_of_the_stream_is_that_of_the_entropy() -> None:
     x = torch.from_numpy(np.random.default_rng(0).laplace(0, 1, (8, 50, 96)).astype(np.float32))
     codec = make_codec("uniform", bits=8).eval()
-    ranges = measure_ranges(x, None, per_channel=False)
+    ranges = with_zero(measure_ranges(x, None, per_channel=False), 8)
     codes = quantise(x, ranges, 8).numpy().ravel()
     share = np.unique(codes, return_counts=True)[1] / codes.size
     ideal_bytes = -(share * np.log2(share)).sum() * codes.size / 8

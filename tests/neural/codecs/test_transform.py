@@ -69,9 +69,9 @@ def test_the_default_grid() -> None:
 
 def test_a_fine_step_restores_everything() -> None:
     x = natural(30)
-    codec = fit_transform(x, step=0.01, grid=GRID, slope=0.0)
+    codec = fit_transform(x, step=0.01, grid=TokenGrid(1, 3, 3, 3, 3), slope=0.0)
     # Orthonormal transforms: the mean squared error is that of uniform noise, step**2 / 12.
-    assert float((codec(x) - x).double().square().mean()) == pytest.approx(0.01**2 / 12, rel=0.1)
+    assert float((codec(x).detach() - x).double().square().mean()) == pytest.approx(0.01**2 / 12, rel=0.1)
 
 
 def test_new_samples_far_beyond_calibration_come_back() -> None:
@@ -95,13 +95,15 @@ def test_it_beats_plain_quantisation_where_there_is_redundancy() -> None:
 def test_size_is_that_of_the_tables() -> None:
     """The stream is as long as the symbols' ideal code under the calibrated tables says."""
     x = smooth(48, 16, 24, seed=3)
-    codec = fit_transform(x, step=0.1)
+    codec = fit_transform(x, step=0.3)
     bits = 0.0
     for models, plane in zip(codec.models(), codec._all_symbols(x), strict=True):
         for number, columns in models.groups():
             weights, n_levels = models.table(number)
             symbols = plane.numpy()[:, columns].ravel() + n_levels
-            symbols = symbols[(symbols >= 0) & (symbols <= 2 * n_levels)]
+            escaped = (symbols < 0) | (symbols > 2 * n_levels)
+            bits += 32 * np.count_nonzero(escaped)
+            symbols = np.where(escaped, 2 * n_levels + 1, symbols)
             bits -= np.log2(weights[symbols] / weights.sum()).sum()
     assert len(codec.encode(x)) <= 1.01 * bits / 8 + 60
 
@@ -176,7 +178,7 @@ def test_the_rate_estimate_follows_the_stream_and_trains() -> None:
 
 def test_training_then_fitting_the_models_again_shortens_the_stream() -> None:
     x = smooth(64, 16, 24, seed=13)
-    codec = make_codec("transform", n_channels=24, grid=default_grid(257).__class__(1, 16, 16, 4, 4)).train()
+    codec = make_codec("transform", n_channels=24, grid=default_grid(257)).train()
     with torch.no_grad():
         codec.step.fill_(0.2)
     optimiser = torch.optim.Adam([codec.analysis, codec.synthesis, codec.log_scale], lr=0.01)
