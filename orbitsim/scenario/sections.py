@@ -64,7 +64,7 @@ class AnyShell(Section):
     name: Name
     """Name of the group; generated satellites are called after it: `p` gives p-00, p-01, ..."""
     devices: Annotated[tuple[Text, ...], AsTuple, Field(min_length=1)]
-    """Catalogue names of the onboard computers, dealt to the satellites in order, repeating."""
+    """Onboard computers, by names of the catalogue or of `[device.NAME]`, dealt to the satellites in order, repeating."""
     memory_bytes: Memory | None = None
     """Memory that a satellite gives to the model; omitted: that of its device."""
 
@@ -112,7 +112,7 @@ class Station(Section):
     altitude_m: GroundAltitude = 0.0
     """Height over the ellipsoid."""
     device: Text | None = None
-    """Catalogue name of its computer; a station without one cannot compute."""
+    """Its computer, by a name of the catalogue or of `[device.NAME]`; a station without one cannot compute."""
     memory_bytes: Memory | None = None
     """Memory that the station gives to the model; omitted: no limit."""
 
