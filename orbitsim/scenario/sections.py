@@ -64,7 +64,7 @@ class AnyShell(Section):
     name: Name
     """Name of the group; generated satellites are called after it: `p` gives p-00, p-01, ..."""
     devices: Annotated[tuple[Text, ...], AsTuple, Field(min_length=1)]
-    """Onboard computers, by names of the catalogue or of `[device.NAME]`, dealt to the satellites in order, repeating."""
+    """Onboard computers, named in the catalogue or in `[device.NAME]`, dealt to the satellites in order, repeating."""
     memory_bytes: Memory | None = None
     """Memory that a satellite gives to the model; omitted: that of its device."""
 
