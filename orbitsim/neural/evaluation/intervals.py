@@ -99,6 +99,8 @@ def tango_interval(n_lost: float, n_won: float, n: int, confidence: float = CONF
         rare = (math.sqrt(max(b * b - 4.0 * a * c, 0.0)) - b) / (2.0 * a)
         variance = n * (2.0 * rare + difference * (1.0 - difference))
         distance = n_lost - n_won - n * difference
+        if distance == 0.0:
+            return 0.0
         return distance / math.sqrt(variance) if variance > 0.0 else math.copysign(math.inf, distance)
 
     edge = 1.0 - 1e-12
