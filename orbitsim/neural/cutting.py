@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +79,7 @@ def cut(
 
     def canonical(number: int) -> Callable[[str], str]:
         before = f"{path}.{number - 1}" if 0 < number < len(chain) - 1 else ""
-        return lambda local: ".".join(word for word in (before, local.partition(".")[2]) if word)
+        return lambda local: _joined(before, local.partition(".")[2])
 
     def build(number: int, device: torch.device, dtype: torch.dtype) -> nn.Module:
         part = copy.deepcopy(chain[number])
@@ -102,6 +103,10 @@ def cut(
     )
 
 
+def _joined(before: str, name: str) -> str:
+    return ".".join(word for word in (before, name) if word)
+
+
 def _dtype_of(module: nn.Module) -> torch.dtype:
     dtypes = [p.dtype for p in module.parameters() if p.dtype.is_floating_point]
     if not dtypes:
@@ -120,13 +125,13 @@ def _values_of_tied(
 ) -> dict[str, Tensor]:
     """Return the values of the parameters of a part that are others, by their name in the part."""
     local = {canonical(name): name for name, _ in part.named_parameters()}
-    values = {}
+    values: dict[str, Tensor] = {}
     for target, source in tied.items():
         if target not in local or source in local:
             continue
         owner_name, _, parameter_name = source.rpartition(".")
         owner = copy.deepcopy(root.get_submodule(owner_name))
-        materialise(owner, lambda inner, at=owner_name: f"{at}.{inner}" if inner else at, initialise, seed, device)
+        materialise(owner, partial(_joined, owner_name), initialise, seed, device)
         values[local[target]] = owner.get_parameter(parameter_name)
     return values
 

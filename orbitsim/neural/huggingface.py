@@ -52,8 +52,9 @@ class OneTensor(nn.Module):
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep `transformers` from writing progress bars and advice to the terminal."""
-    from transformers.utils import logging
+    from transformers.utils import logging as its_logging
 
+    logging: Any = its_logging  # its functions have no types
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -67,9 +68,9 @@ def quiet() -> Iterator[None]:
 
 def known_model_types() -> tuple[str, ...]:
     """Return every `model_type` that `transformers` knows, sorted; not all are vision or decoder models."""
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers import CONFIG_MAPPING
 
-    return tuple(sorted(CONFIG_MAPPING_NAMES))
+    return tuple(sorted(CONFIG_MAPPING.keys()))
 
 
 def read_config(source: str | Path, settings: Mapping[str, Any] | None = None, *, allow_download: bool = False) -> Any:

@@ -148,7 +148,7 @@ def _cuda(device: torch.device, board: JetsonBoard | None, name: str | None, pow
         "gpu_memory_bytes": properties.total_memory,
         "compute_capability": f"{properties.major}.{properties.minor}",
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
     }
     sensors: Sensors = CpuSensors()
     mode = power_mode

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orbitsim.neural.jetson_board import find_board, power_mode_name
-from orbitsim.neural.sensors import BoardMeter, BoardSensors
+from orbitsim.neural.sensors import BoardMeter, BoardSensors, NvmlSensors
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -149,3 +149,15 @@ def test_energy_is_power_times_time(tmp_path: Path) -> None:
 )
 def test_the_name_of_a_power_mode(text: str, name: str | None) -> None:
     assert power_mode_name(text) == name
+
+
+def test_a_machine_without_nvml_says_so() -> None:
+    pynvml = pytest.importorskip("pynvml")
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        with pytest.raises(LookupError):
+            NvmlSensors("GPU-00000000-0000-0000-0000-000000000000")
+    else:
+        with pytest.raises(LookupError):  # no GPU has this name
+            NvmlSensors("00000000-0000-0000-0000-000000000000")
