@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orbitsim.catalog.catalogue import unknown_name
+from orbitsim.catalog.measured_tables import MEASURED_VERSION, measured_table
 from orbitsim.errors import InputError, Problem
 from orbitsim.types.codec_table import IDENTITY, CodecTable
 
@@ -71,10 +73,18 @@ def read_codec_table(path: str | Path) -> CodecTable:
         raise InputError(Problem("", f"expected {expected}; {error}", source)) from error
     if not isinstance(data, dict):
         raise InputError(Problem("", "expected a table of keys at the top level", source))
+    if data.get("schema_version") == MEASURED_VERSION:
+        return measured_table(data, source)
+    return _plain_table(data, source)
+
+
+def _plain_table(data: dict[str, Any], source: str) -> CodecTable:
+    """Return the table of a file that holds ratios and losses only."""
     problems = [Problem(key, "expected a value, found none") for key in sorted(_REQUIRED - set(data))]
     problems += [Problem(key, "expected no such key") for key in sorted(set(data) - _REQUIRED - _OPTIONAL)]
     if data.get("schema_version", CODEC_TABLE_VERSION) != CODEC_TABLE_VERSION:
-        problems.append(Problem("schema_version", f"expected {CODEC_TABLE_VERSION}, got {data['schema_version']!r}"))
+        versions = f"expected {CODEC_TABLE_VERSION} or {MEASURED_VERSION}"
+        problems.append(Problem("schema_version", f"{versions}, got {data['schema_version']!r}"))
     if ("loss" in data) == ("accuracy" in data):
         problems.append(Problem("loss", "expected either loss or accuracy beside ratio"))
     problems += [
@@ -84,13 +94,14 @@ def read_codec_table(path: str | Path) -> CodecTable:
     ]
     problems += [
         Problem(key, f"expected text, got {data[key]!r}")
-        for key in ("name", "origin", "source")
+        for key in ("name", "origin", "source", "title", "notes")
         if key in data and not (isinstance(data[key], str) and data[key].strip())
     ]
     if problems:
         raise InputError(problems).located(source)
     make, key = (CodecTable.from_loss, "loss") if "loss" in data else (CodecTable.from_accuracy, "accuracy")
     try:
-        return make(data["name"], data["ratio"], data[key], origin=data["origin"], source=data["source"])
+        table = make(data["name"], data["ratio"], data[key], origin=data["origin"], source=data["source"])
+        return replace(table, notes=data.get("notes", ""))
     except InputError as error:
         raise InputError(Problem(p.key, p.message, source) for p in error.problems) from None

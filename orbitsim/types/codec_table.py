@@ -3,12 +3,71 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
 
 from orbitsim.errors import InputError, Problem
 
 _DECIMALS = 12  # of a difference of accuracies: 0.98 - 0.97 is a loss of 0.01, not of a little more
+
+
+@dataclass(frozen=True, slots=True)
+class ByteSpread:
+    """How the bytes of mini-batches scatter about their mean, setting by setting.
+
+    Attributes
+    ----------
+    level : tuple of float
+        Levels of the quantiles, ascending from 0 to 1. [1]
+    quantile : tuple of tuple of float
+        For each ratio of the table: bytes of a mini-batch over the mean bytes, at each level, ascending; straight in
+        between. The mean is 1. [1]
+    batch_size : int
+        Images of the mini-batches that were measured.
+    """
+
+    level: tuple[float, ...]
+    quantile: tuple[tuple[float, ...], ...]
+    batch_size: int
+
+    @classmethod
+    def of(cls, level: Sequence[float], quantile: Sequence[Sequence[float]], batch_size: int) -> ByteSpread:
+        """Return the spread of rows of quantiles, each divided by its mean."""
+        levels = tuple(map(float, level))
+        rows = []
+        for row in quantile:
+            mean = quantile_mean(levels, row)
+            rows.append(tuple(float(q) / mean for q in row))
+        return cls(levels, tuple(rows), int(batch_size))
+
+
+def quantile_mean(level: Sequence[float], quantile: Sequence[float]) -> float:
+    """Return the mean of a distribution whose quantiles are straight between levels."""
+    steps = pairwise(zip(level, quantile, strict=True))
+    return math.fsum((b - a) * (low + high) / 2.0 for (a, low), (b, high) in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class LossCurve:
+    """What a codec costs where certain cuts are compressed, each at the ratio, and the others are not.
+
+    Attributes
+    ----------
+    after_blocks : tuple of int
+        Blocks before each compressed cut.
+    loss, loss_low, loss_high : tuple of float
+        Accuracy lost at each ratio of the table, and its confidence band; over several cuts the cumulative loss. [1]
+    feature_error : tuple of float
+        Squared error over variance of the model's final features at each ratio. [1]
+    """
+
+    after_blocks: tuple[int, ...]
+    loss: tuple[float, ...]
+    loss_low: tuple[float, ...]
+    loss_high: tuple[float, ...]
+    feature_error: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +91,18 @@ class CodecTable:
         How the numbers came about, and on what.
     source : str
         Where the numbers stand.
+    notes : str
+        What whoever uses it should know.
+    loss_high : tuple of float or None
+        Upper end of the confidence band of `loss`. [1]
+    cuts : tuple of LossCurve
+        The same by cut, where it was measured.
+    together : LossCurve or None
+        The same at all cuts at once.
+    spread : ByteSpread or None
+        How the bytes of mini-batches scatter.
+    provenance : mapping
+        Model, data, codec, seeds, versions, command, hashes, as the file states them.
     """
 
     name: str
@@ -41,6 +112,12 @@ class CodecTable:
     baseline_accuracy: float = 1.0
     origin: str = "given by the user"
     source: str = ""
+    notes: str = ""
+    loss_high: tuple[float, ...] | None = None
+    cuts: tuple[LossCurve, ...] = ()
+    together: LossCurve | None = None
+    spread: ByteSpread | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         problems = _problems(self.ratio, "accuracy", self.accuracy) + _problems(self.ratio, "loss", self.loss)
@@ -85,6 +162,22 @@ class CodecTable:
             origin or "given by the user",
             source,
         )
+
+    @classmethod
+    def measured(
+        cls,
+        name: str,
+        ratio: Sequence[float],
+        accuracy: Sequence[float],
+        baseline_accuracy: float,
+        *,
+        origin: str,
+        source: str,
+    ) -> CodecTable:
+        """Return the table of a measured curve, whose baseline is known apart from it."""
+        table = cls.from_accuracy(name, ratio, accuracy, origin=origin, source=source)
+        loss = tuple(max(0.0, round(baseline_accuracy - reached, _DECIMALS)) for reached in table.accuracy)
+        return replace(table, loss=loss, baseline_accuracy=float(baseline_accuracy))
 
     def min_accuracy(self, max_loss: float) -> float:
         """Return the accuracy floor that a largest loss of accuracy means for this table [1]."""

@@ -97,7 +97,7 @@ def test_own_file(tmp_path, suffix):
         ({"accuracy": [0.9, 1.0]}, "loss", "either loss or accuracy"),
         ({"origin": None}, "origin", "found none"),
         ({"name": 3}, "name", "expected text"),
-        ({"schema_version": 2}, "schema_version", "expected 1, got 2"),
+        ({"schema_version": 3}, "schema_version", "expected 1 or 2, got 3"),
         ({"ratios": [1.0]}, "ratios", "no such key"),
     ],
 )

@@ -21,7 +21,8 @@ from orbitsim.neural.split import SplitModel
 KINDS = ("identity", "uniform", "topk", "mask", "transform")
 MARGIN = 0.02  # calibration aims this much above a target ratio: other images compress a little differently
 _FEW = 48  # images to fit to while a setting is sought
-_MODEL_WEIGHTS_SHARE = 1e-12
+_SMALLEST_WEIGHT = 1e-12
+_MOST_LEVELS = 127  # magnitudes of eight bits above zero
 
 Fit = Callable[[int, Tensor], Codec]
 
@@ -117,19 +118,21 @@ def _sought(method: Method, aim: float, measure: Callable[[Mapping[str, Any]], f
     base = dict(method.settings)
     if method.kind == "transform":
         # The step in units of the final features: the same for every cut, so that bytes go where they help most.
-        found = find_setting(lambda s: measure({**base, "step": s}), aim, 0.005, 20.0)
+        found = find_setting(lambda s: measure({**base, "step": s}), aim, 0.005, 20.0, start=_start(method))
         return {**base, "step": found.setting}
     if method.kind == "uniform":
-        # The fewest bits whose ranges need not be narrowed; wider ranges are coarser steps in between.
-        for bits in range(8, 1, -1):
-            reached = measure({**base, "bits": bits, "width": 1.0})
-            if (reached >= aim) == (method.ratio is not None):
-                break
-        bits = min(8, bits + (1 if bits < 8 else 0))
-        found = find_setting(lambda w: measure({**base, "bits": bits, "width": w}), aim, 0.9, 16.0)
-        return {**base, "bits": bits, "width": found.setting}
-    found = find_setting(lambda k: measure({**base, "keep": k}), aim, 1e-3, 1.0)
+        # Eight bits with ranges widened have any step; then the fewest bits that have the same step.
+        found = find_setting(lambda w: measure({**base, "bits": 8, "width": w}), aim, 0.9, 60.0, start=8.0)
+        step = found.setting / _MOST_LEVELS
+        bits = next(bits for bits in range(2, 9) if step * (2 ** (bits - 1) - 1) >= 1.0 or bits == 8)
+        return {**base, "bits": bits, "width": step * (2 ** (bits - 1) - 1)}
+    found = find_setting(lambda k: measure({**base, "keep": k}), aim, 1e-3, 1.0, start=0.2)
     return {**base, "keep": found.setting}
+
+
+def _start(method: Method) -> float:
+    """Return a step to begin the search with: what a pretrained ViT-S took."""
+    return 0.01 * method.ratio if method.ratio is not None else 4.0 * math.sqrt((method.error or 0.0) * 0.1)
 
 
 class _Chain:
@@ -177,7 +180,7 @@ class _Chain:
         kind = self._method.kind
         if kind == "transform":
             weight = float((gradient.double() ** 2).mean())
-            chosen["step"] = float(chosen["step"]) / math.sqrt(max(weight, _MODEL_WEIGHTS_SHARE))
+            chosen["step"] = float(chosen["step"]) / math.sqrt(max(weight, _SMALLEST_WEIGHT))
             return fit_codec("transform", x, gradient, **chosen)
         if kind == "uniform":
             width = float(chosen.pop("width", 1.0))

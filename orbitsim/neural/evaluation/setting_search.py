@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from orbitsim.errors import InputError
 
+_FIRST_STEP = 0.3  # in the logarithm of the setting
+_LONGEST_STEP = 2.5
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -24,13 +27,15 @@ def find_setting(
     low: float,
     high: float,
     *,
+    start: float | None = None,
     tolerance: float = 0.01,
     most: int = 24,
 ) -> Found:
     """Find where a monotone, positive function of a positive setting reaches a target.
 
-    Both are searched by their logarithms (a ratio is close to a power of the step): false position with the Illinois
-    rule, and plain halving whenever that has not halved the bracket in three steps.
+    Both are searched by their logarithms, since a ratio is close to a power of the step: secants from `start` until the
+    target is enclosed, then false position with the Illinois rule, and plain halving where that has not halved the
+    bracket in three steps.
 
     Parameters
     ----------
@@ -40,6 +45,8 @@ def find_setting(
         Value wanted, above 0.
     low, high : float
         Ends of the search, above 0.
+    start : float, optional
+        First setting to be measured; the middle (of the logarithms) when omitted.
     tolerance : float
         Relative distance from the target that is near enough. [1]
     most : int
@@ -52,38 +59,82 @@ def find_setting(
     """
     if not (0.0 < low < high and target > 0.0):
         raise ValueError(f"expected 0 < low < high and a target above 0, got {low}, {high}, {target}")
-    n_measured = 0
-    best: Found | None = None
+    search = _Search(measure, target, tolerance, most)
+    ends = (math.log(low), math.log(high))
+    middle = sum(ends) / 2.0 if start is None else min(max(math.log(start), ends[0]), ends[1])
+    bracket = search.enclose(middle, ends)
+    if bracket is not None:
+        search.close_in(*bracket)
+    assert search.best is not None  # noqa: S101 - something was measured
+    return Found(search.best.setting, search.best.value, search.n_measured)
 
-    def excess(log_setting: float) -> float:
-        nonlocal n_measured, best
-        n_measured += 1
-        setting = math.exp(log_setting)
-        value = measure(setting)
-        distance = math.log(max(value, 1e-300) / target)
-        if best is None or abs(distance) < abs(math.log(max(best.value, 1e-300) / target)):
-            best = Found(setting, value, n_measured)
-        return distance
 
-    a, b = math.log(low), math.log(high)
-    at_a, at_b = excess(a), excess(b)
-    near = math.log1p(tolerance)
-    if at_a * at_b > 0.0 and min(abs(at_a), abs(at_b)) > near:
-        reached = sorted(target * math.exp(e) for e in (at_a, at_b))
-        raise InputError(f"expected a target within {reached[0]:.4g} to {reached[1]:.4g}, got {target:.4g}")
-    side, width, slow = 0, b - a, 0
-    while n_measured < most and best is not None and abs(math.log(max(best.value, 1e-300) / target)) > near:
-        middle = (a + b) / 2.0 if slow >= 3 or at_a == at_b else (a * at_b - b * at_a) / (at_b - at_a)
-        value = excess(middle)
-        if value * at_b > 0.0:
-            b, at_b = middle, value
-            at_a = at_a / 2.0 if side == -1 else at_a
-            side = -1
-        else:
-            a, at_a = middle, value
-            at_b = at_b / 2.0 if side == 1 else at_b
-            side = 1
-        halved = b - a <= width / 2.0
-        slow, width = (0, b - a) if halved else (slow + 1, width)
-    assert best is not None  # noqa: S101 - both ends were measured
-    return Found(best.setting, best.value, n_measured)
+class _Search:
+    """Measurements so far, by the logarithm of the setting, and the best of them."""
+
+    def __init__(self, measure: Callable[[float], float], target: float, tolerance: float, most: int) -> None:
+        self._measure, self._target, self._most = measure, target, most
+        self._near = math.log1p(tolerance)
+        self.n_measured = 0
+        self.best: Found | None = None
+        self._best_excess = math.inf
+
+    def excess(self, at: float) -> float:
+        """Return the logarithm of value over target."""
+        self.n_measured += 1
+        setting = math.exp(at)
+        value = self._measure(setting)
+        found = math.log(max(value, 1e-300) / self._target)
+        if abs(found) < abs(self._best_excess):
+            self.best, self._best_excess = Found(setting, value, self.n_measured), found
+        return found
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the target is met, or may be measured no more."""
+        return abs(self._best_excess) <= self._near or self.n_measured >= self._most
+
+    def enclose(self, at: float, ends: tuple[float, float]) -> tuple[float, float, float, float] | None:
+        """Return two settings with the target between their values, and those; None when the target was met before."""
+        before, before_excess = at, self.excess(at)
+        if self.is_done:
+            return None
+        at = min(max(at + _FIRST_STEP, ends[0]), ends[1]) if at + _FIRST_STEP <= ends[1] else at - _FIRST_STEP
+        while True:
+            excess = self.excess(at)
+            if self.is_done:
+                return None
+            if excess * before_excess <= 0.0:
+                return before, before_excess, at, excess
+            slope = (excess - before_excess) / (at - before)
+            onward = 1.0 if at > before else -1.0
+            direction = onward if slope == 0.0 else -math.copysign(1.0, excess / slope)
+            end = ends[1] if direction > 0.0 else ends[0]
+            if at == end:
+                reached = self._target * math.exp(excess)
+                raise InputError(
+                    f"expected a target that can be reached, got {self._target:.4g}: the last setting, "
+                    f"{math.exp(at):.4g}, gives {reached:.4g}"
+                )
+            # A little beyond the secant's zero, so that it is enclosed; never further than a factor of _LONGEST_STEP.
+            length = _LONGEST_STEP if slope == 0.0 else min(1.15 * abs(excess / slope) + 1e-3, _LONGEST_STEP)
+            if abs(excess) <= abs(before_excess):
+                before, before_excess = at, excess
+            at = min(max(before + direction * length, ends[0]), ends[1])
+
+    def close_in(self, a: float, at_a: float, b: float, at_b: float) -> None:
+        """Narrow a bracket."""
+        side, width, slow = 0, abs(b - a), 0
+        while not self.is_done:
+            middle = (a + b) / 2.0 if slow >= 3 or at_a == at_b else (a * at_b - b * at_a) / (at_b - at_a)
+            value = self.excess(middle)
+            if value * at_b > 0.0:
+                b, at_b = middle, value
+                at_a = at_a / 2.0 if side == -1 else at_a
+                side = -1
+            else:
+                a, at_a = middle, value
+                at_b = at_b / 2.0 if side == 1 else at_b
+                side = 1
+            halved = abs(b - a) <= width / 2.0
+            slow, width = (0, abs(b - a)) if halved else (slow + 1, width)

@@ -14,7 +14,7 @@ from orbitsim.neural.evaluation.setting_search import find_setting
 def test_powers_are_found_at_once(exponent, factor, wanted):
     found = find_setting(lambda s: factor * s**exponent, factor * wanted**exponent, 0.01, 50.0, tolerance=1e-3)
     assert found.value == pytest.approx(factor * wanted**exponent, rel=1.1e-3)
-    assert found.n_measured <= 4
+    assert found.n_measured <= 9
 
 
 @given(st.floats(0.02, 0.98))
@@ -35,7 +35,7 @@ def test_steps_are_met_as_near_as_they_allow():
 
 
 def test_a_target_beyond_the_ends_is_named():
-    with pytest.raises(InputError, match=r"within 1 to 100, got 500"):
+    with pytest.raises(InputError, match=r"can be reached, got 500: the last setting, 100, gives 100"):
         find_setting(lambda s: s, 500.0, 1.0, 100.0)
     with pytest.raises(ValueError, match="0 < low < high"):
         find_setting(lambda s: s, 1.0, 2.0, 1.0)
