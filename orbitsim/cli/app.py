@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from orbitsim import __version__
-from orbitsim.cli import check, contacts, links, plan, profile, run, schema, trace
+from orbitsim.cli import check, codec, contacts, links, plan, profile, run, schema, trace
 from orbitsim.cli.terminal import warn
 from orbitsim.errors import InputError, OrbitsimError
 
@@ -31,6 +31,7 @@ app = typer.Typer(
 for module in (run, check, schema, contacts, links, plan, profile):
     app.command(name=module.NAME, epilog=module.EXAMPLE)(module.command)
 app.add_typer(trace.trace_app, name=trace.NAME)
+app.add_typer(codec.codec_app, name=codec.NAME)
 
 
 def _show_version(value: bool) -> None:

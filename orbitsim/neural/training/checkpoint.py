@@ -1,0 +1,105 @@
+"""Checkpoints: tensors and JSON in one safetensors file that is replaced whole; nothing is unpickled.
+
+Tensors are named ``group/name``. Moments of the optimiser are tensors beside the weights; the rest of its state is
+JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from orbitsim.errors import InputError, OutputError
+
+VERSION = 1
+_KEY = "orbitsim_checkpoint"
+
+Groups = Mapping[str, Mapping[str, Tensor]]
+
+
+def write_checkpoint(path: Path, groups: Groups, state: Mapping[str, Any]) -> None:
+    """Write a checkpoint; a kill at any moment leaves the one before it or this one, whole.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+    groups : mapping of str to mapping of str to Tensor
+        Tensors by group (no ``/`` in its name) and name.
+    state : mapping
+        JSON values.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written; what was there before is unchanged.
+    """
+    tensors = {
+        f"{group}/{name}": tensor.detach().to("cpu", copy=True).contiguous()
+        for group, named in groups.items()
+        for name, tensor in named.items()
+    }
+    metadata = {_KEY: json.dumps({"version": VERSION, "state": dict(state)})}
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        save_file(tensors, unfinished, metadata=metadata)
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except (OSError, SafetensorError) as fault:
+        raise OutputError(f"{path}: cannot write the checkpoint: {fault}") from fault
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Return groups and state of a checkpoint.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged or something else.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+            tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = json.loads(metadata[_KEY])
+        if content["version"] != VERSION:
+            raise InputError(f"{path}: expected a checkpoint of version {VERSION}, got {content['version']}")
+        state: dict[str, Any] = content["state"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as fault:
+        raise InputError(f"{path}: expected a whole checkpoint of a training run: {fault}") from fault
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition("/")
+        groups.setdefault(group, {})[name] = tensor
+    return groups, state
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """Return tensors by ``parameter number.name`` and the settings of the groups as JSON values."""
+    state = optimiser.state_dict()
+    tensors = {}
+    for number, entries in state["state"].items():
+        for name, value in entries.items():
+            tensors[f"{number}.{name}"] = value if isinstance(value, Tensor) else torch.tensor(float(value))
+    groups = [{k: list(v) if isinstance(v, tuple) else v for k, v in group.items()} for group in state["param_groups"]]
+    return tensors, groups
+
+
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
+) -> None:
+    """Give an optimiser the state that `optimiser_state` returned."""
+    entries: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        number, _, name = key.partition(".")
+        entries.setdefault(int(number), {})[name] = tensor
+    optimiser.load_state_dict({"state": entries, "param_groups": groups})

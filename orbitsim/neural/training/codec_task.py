@@ -1,0 +1,347 @@
+"""Codecs of several cuts as a task of the training loop: each stage works on what the codec before it restored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from orbitsim.neural.codecs.gumbel import GumbelCodec, gumbel_temperature
+from orbitsim.neural.codecs.transform import TransformCodec
+from orbitsim.neural.images import IntArray, normalised
+from orbitsim.neural.split import SplitModel
+from orbitsim.neural.training.codec_setup import refit
+from orbitsim.neural.training.image_data import ImageData
+from orbitsim.neural.training.loop import ParameterGroup, Place, Progress
+from orbitsim.neural.training.objective import feature_error, output_variance, smoothed_cross_entropy
+from orbitsim.neural.training.precision import mixed
+from orbitsim.neural.training.schedules import Controller
+from orbitsim.neural.training.streams import numpy_stream
+
+Head = Callable[[Tensor], Tensor]  # output of the model to logits of classes
+KEEP_TOLERANCE = 0.02  # of the target share, within which a mask counts as having reached it
+_SMALLEST_RMS = 1e-3  # of a tensor of zeros, for its learning rate
+_ABSOLUTE = ("logits", "log_scale")  # parameters whose natural unit is 1
+
+
+@dataclass(frozen=True)
+class CodecOptions:
+    """What is trained, and towards what.
+
+    Attributes
+    ----------
+    objective : str
+        ``features`` or ``cross-entropy``.
+    learn : tuple of str
+        Names of the codecs' parameters that learn; others stay as calibrated.
+    rate : float
+        Learning rate of codecs: of masks' logits as it is, of other tensors relative to their root mean square.
+    finetune : str
+        ``none``, ``norms`` (the parameters of normalisation layers) or ``all``.
+    finetune_rate : float
+        Learning rate of the backbone, relative to each tensor's root mean square. [1]
+    trade_off : float
+        Weight of a bit per value in the loss.
+    target_keep : float or None
+        Share of values that masks shall keep; the weight of sparsity is steered towards it. [1]
+    temperature : tuple of float
+        Of masks: at the start and the smallest.
+    augment : bool
+        Whether training images are turned, mirrored and shifted.
+    precision : str
+        That the model computes in; codecs always compute in full precision.
+    seed : int
+        Of every stream.
+    """
+
+    objective: str = "features"
+    learn: tuple[str, ...] = ()
+    rate: float = 1e-4
+    finetune: str = "none"
+    finetune_rate: float = 1e-5
+    trade_off: float = 0.0
+    target_keep: float | None = None
+    temperature: tuple[float, float] = (1.0, 0.1)
+    augment: bool = True
+    precision: str = "fp32"
+    seed: int = 1
+
+
+class CodecTask:
+    """See `orbitsim.neural.training.loop.Task`.
+
+    Parameters
+    ----------
+    split : SplitModel
+        Model with calibrated codecs, on its device.
+    reference : Module
+        The whole model without codecs and as it was before fine-tuning; may be the split model's own when its weights
+        stay.
+    head : callable or None
+        From the model's output to logits of the data's classes; None leaves accuracy out.
+    data : ImageData
+        Images.
+    refit_images : ndarray of uint8
+        Training images from which entropy models are fitted again after each epoch.
+    options : CodecOptions
+        What is trained.
+    batch_size : int
+        Images at a time where nothing is learnt.
+    """
+
+    def __init__(
+        self,
+        split: SplitModel,
+        reference: nn.Module,
+        head: Head | None,
+        data: ImageData,
+        refit_images: np.ndarray[Any, np.dtype[np.uint8]],
+        options: CodecOptions,
+        *,
+        batch_size: int = 8,
+    ) -> None:
+        self.split, self.reference, self.head, self.data, self.options = split, reference, head, data, options
+        self.n_samples = len(data.train_labels)
+        self.batch_size = batch_size
+        self.device = next(iter(split.parameters())).device
+        self.refit_input = normalised(refit_images).to(self.device)
+        self.held_input = normalised(data.held_images)
+        self.codecs = [split.codec(number) for number in range(len(split.cuts))]
+        self.masks = [codec for codec in self.codecs if isinstance(codec, GumbelCodec)]
+        self.controller = None
+        if options.target_keep is not None and self.masks:
+            self.controller = Controller(options.target_keep, weight=0.1, gain=0.1)
+        for parameter in split.parameters():
+            parameter.requires_grad_(False)
+        self._groups = self._choose()
+        with torch.no_grad(), mixed(options.precision, self.device):
+            one = split.activations(self.refit_input[:1])
+        self.n_values = [activation.numel() for activation in one]  # of one image at each cut
+        self.held_reference = self.outputs(self.held_input)
+        self.variance = output_variance(self.held_reference).item()
+
+    # What learns
+
+    def groups(self) -> list[ParameterGroup]:
+        """Return the codecs' learning parameters and the backbone's, a group for each tensor."""
+        return self._groups
+
+    def _choose(self) -> list[ParameterGroup]:
+        options = self.options
+        chosen = {
+            f"codec.{number}.{name}": (parameter, options.rate)
+            for number, codec in enumerate(self.codecs)
+            if codec is not None
+            for name, parameter in codec.named_parameters()
+            if name in options.learn
+        }
+        if options.finetune != "none":
+            for name, parameter in backbone_parameters(self.split, options.finetune).items():
+                chosen[f"backbone.{name}"] = (parameter, options.finetune_rate)
+        groups = []
+        for name, (parameter, rate) in chosen.items():
+            parameter.requires_grad_()
+            rms = max(float(parameter.detach().double().square().mean().sqrt()), _SMALLEST_RMS)
+            scale = 1.0 if name.rpartition(".")[2] in _ABSOLUTE else rms
+            groups.append(ParameterGroup({name: parameter}, rate * scale))
+        return groups
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the codecs' whole state and what learns of the backbone."""
+        state = {
+            f"codec.{number}.{name}": tensor
+            for number, codec in enumerate(self.codecs)
+            if codec is not None
+            for name, tensor in codec.state_dict().items()
+        }
+        learnt = {name: parameter for group in self._groups for name, parameter in group.parameters.items()}
+        return {**state, **{name: p for name, p in learnt.items() if name.startswith("backbone.")}}
+
+    # A step
+
+    def prepare(self, place: Place) -> None:
+        """Anneal the masks' temperature (Eq. 5, by steps) and set codecs to training mode."""
+        for mask in self.masks:
+            mask.temperature.fill_(gumbel_temperature(place.step, max(place.n_steps, 1), *self.options.temperature))
+        self.split.codecs.train()
+
+    def loss(self, samples: IntArray, place: Place, micro_batch: int) -> tuple[Tensor, dict[str, float]]:
+        """Return distortion plus weighted rate of some training images."""
+        options = self.options
+        augment = numpy_stream(options.seed, "augment", place.step, micro_batch) if options.augment else None
+        images, labels = self.data.train_batch(samples, augment)
+        images, labels = images.to(self.device), labels.to(self.device)
+        with mixed(options.precision, self.device):
+            output, bits = self.split.forward_with_rate(images)
+            n_values = len(images) * sum(self.n_values)
+            if options.objective == "cross-entropy":
+                assert self.head is not None  # noqa: S101 (checked where the task is made)
+                distortion = smoothed_cross_entropy(self.head(output), labels)
+            else:
+                with torch.no_grad():
+                    wanted = self.reference(images)
+                distortion = feature_error(output, wanted, self.variance)
+        rate = torch.stack(bits).sum() / n_values
+        total = distortion + options.trade_off * rate if options.trade_off else distortion
+        parts = {"distortion": float(distortion.detach()), "bits_per_value": float(rate.detach())}
+        if self.masks:
+            keep = torch.stack([mask.sparsity_loss() for mask in self.masks]).mean()
+            parts["keep_share"] = float(keep.detach())
+            if self.controller is not None:
+                total = total + self.controller.weight * keep
+                parts["sparsity_weight"] = self.controller.weight
+        return total, {"loss": float(total.detach()), **parts}
+
+    def after_step(self) -> None:
+        """Steer the weight of sparsity."""
+        if self.controller is not None:
+            self.controller.update(self.keep_share())
+
+    def keep_share(self) -> float:
+        """Return the share of values that the masks keep in evaluation, over all cuts [1]."""
+        return float(np.mean([mask.keep_share() for mask in self.masks])) if self.masks else 1.0
+
+    # An evaluation
+
+    def evaluate(self, report: Progress) -> tuple[list[float], dict[str, Any]]:
+        """Return score and measures of the held-out part in real bytes; entropy models are fitted again first."""
+        self.split.codecs.eval()
+        self.refit()
+        found = self.measure(self.held_input, self.held_reference, self.data.held_labels, report)
+        violation = 0.0
+        if self.controller is not None:
+            excess = found["keep_share"] / self.controller.target - 1.0
+            violation = round(max(0.0, excess - KEEP_TOLERANCE), 2)
+        distortion = found["cross_entropy" if self.options.objective == "cross-entropy" else "feature_error"]
+        score = [violation, distortion + self.options.trade_off * found["bits_per_value"]]
+        return score, {"held_out": found}
+
+    def refit(self) -> None:
+        """Fit the entropy models to what the codecs now make of training images, cut by cut."""
+        if not any(isinstance(codec, TransformCodec) for codec in self.codecs):
+            return
+        with torch.no_grad():
+            hidden = list(torch.split(self.refit_input, self.batch_size))
+            for stage, codec in zip(self.split.stages, self.codecs, strict=False):
+                with mixed(self.options.precision, self.device):
+                    hidden = [stage(x) for x in hidden]
+                refit([codec], [torch.cat(hidden)])
+                if codec is not None:
+                    hidden = [codec(x) for x in hidden]
+
+    def measure(
+        self, images: Tensor, reference: Tensor, labels: IntArray, report: Progress = lambda _name, _done, _total: None
+    ) -> dict[str, Any]:
+        """Return error, accuracy and real bytes of images under the codecs as they are."""
+        outputs, n_bytes = [], np.zeros(len(self.codecs))
+        n_batches = -(-len(images) // self.batch_size)
+        for number, x in enumerate(torch.split(images, self.batch_size)):
+            report("held-out images", number, n_batches)
+            with mixed(self.options.precision, self.device):
+                output, sizes = self.split.run_bytes(x.to(self.device))
+            outputs.append(output.float())
+            n_bytes += sizes
+        output = torch.cat(outputs)
+        n_values = len(images) * sum(self.n_values)
+        found: dict[str, Any] = {
+            "feature_error": feature_error(output, reference, self.variance).item(),
+            "bytes_per_sample": [float(n) / len(images) for n in n_bytes],
+            "ratio_fp32": [4.0 * len(images) * n / float(size) for n, size in zip(self.n_values, n_bytes, strict=True)],
+            "ratio_fp32_all": 4.0 * n_values / float(n_bytes.sum()),
+            "bits_per_value": 8.0 * float(n_bytes.sum()) / n_values,
+            **self._classified(output, labels),
+        }
+        if self.masks:
+            found["keep_share"] = self.keep_share()
+            found["keep_shares"] = [mask.keep_share() for mask in self.masks]
+        return found
+
+    def reference_measures(self) -> dict[str, Any]:
+        """Return accuracy and cross entropy of the held-out part without codecs."""
+        return self._classified(self.held_reference, self.data.held_labels)
+
+    def _classified(self, output: Tensor, labels: IntArray) -> dict[str, Any]:
+        if self.head is None:
+            return {}
+        with torch.no_grad():
+            logits = self.head(output)
+        wanted = torch.from_numpy(labels).to(logits.device)
+        return {
+            "accuracy": (logits.argmax(1) == wanted).double().mean().item(),
+            "cross_entropy": smoothed_cross_entropy(logits, wanted).item(),
+        }
+
+    def outputs(self, images: Tensor) -> Tensor:
+        """Return the reference's outputs, on its device."""
+        with torch.no_grad(), mixed(self.options.precision, self.device):
+            return torch.cat([self.reference(x.to(self.device)).float() for x in torch.split(images, self.batch_size)])
+
+    # The rest of the state
+
+    def state(self) -> dict[str, Any]:
+        """Return the weight of sparsity."""
+        return {} if self.controller is None else {"sparsity_weight": self.controller.weight}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take the weight of sparsity over."""
+        if self.controller is not None:
+            self.controller.weight = float(state["sparsity_weight"])
+
+
+def backbone_parameters(split: SplitModel, which: str) -> dict[str, nn.Parameter]:
+    """Return the parameters of the stages that are fine-tuned, by name; a shared one once.
+
+    Parameters
+    ----------
+    split : SplitModel
+        The model.
+    which : str
+        ``norms`` or ``all``.
+    """
+    chosen: dict[str, nn.Parameter] = {}
+    seen: set[int] = set()
+    for path, module in split.stages.named_modules():
+        if which == "norms" and "Norm" not in type(module).__name__:
+            continue
+        for name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                chosen[f"{path}.{name}"] = parameter
+    return chosen
+
+
+def local_trade_off(task: CodecTask, images: Sequence[int], spread: float = 0.1) -> float:
+    """Return how much error a bit per value saves where the transform codecs stand: -dD / dR along their common step.
+
+    With this weight in the loss, the start is the best point of its own rate-distortion curve, so whatever training
+    gains is gained against that curve and not along it.
+
+    Parameters
+    ----------
+    task : CodecTask
+        With transform codecs; left as it was.
+    images : sequence of int
+        Training images to measure with.
+    spread : float
+        Relative change of the step, up and down. [1]
+    """
+    saved = {name: tensor.detach().clone() for name, tensor in task.tensors().items()}
+    x = normalised(task.data.train_images[list(images)])
+    reference, labels = task.outputs(x), task.data.train_labels[list(images)]
+    task.split.codecs.eval()
+    found = []
+    for factor in (1.0 - spread, 1.0 + spread):
+        for codec in task.codecs:
+            if isinstance(codec, TransformCodec):
+                codec.step.data.mul_(factor)
+        task.refit()
+        found.append(task.measure(x, reference, labels))
+        for name, tensor in task.tensors().items():
+            tensor.data.copy_(saved[name])
+    fine, coarse = found
+    slope = (coarse["feature_error"] - fine["feature_error"]) / (fine["bits_per_value"] - coarse["bits_per_value"])
+    return max(float(slope), 0.0)

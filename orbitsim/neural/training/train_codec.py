@@ -1,0 +1,350 @@
+"""From a request to trained codecs in a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from orbitsim.errors import InputError, Problem
+from orbitsim.neural.codecs import CODECS, save_codec
+from orbitsim.neural.images import batches
+from orbitsim.neural.parts import ModelParts
+from orbitsim.neural.probe import fit_probe, pooled
+from orbitsim.neural.split import SplitModel, cut_problems
+from orbitsim.neural.training import artefacts
+from orbitsim.neural.training.codec_setup import make_codecs, take_samples
+from orbitsim.neural.training.codec_task import CodecOptions, CodecTask, Head, local_trade_off
+from orbitsim.neural.training.image_data import ImageData, read_images
+from orbitsim.neural.training.loop import CHECKPOINT, LoopSettings, Progress, train
+from orbitsim.neural.training.objective import OBJECTIVES
+from orbitsim.neural.training.precision import chosen_device, mixed, precision_problems
+from orbitsim.neural.training.streams import numpy_stream
+from orbitsim.neural.zoo import load_model
+
+FINETUNE = ("none", "norms", "all")
+KINDS = tuple(CODECS)
+_RATE = {"gumbel": 0.05, "transform": 3e-5}  # default learning rate of codecs by kind; see `CodecOptions.rate`
+_LEARN = {"gumbel": ("logits",), "transform": ("analysis", "synthesis", "centre", "step", "log_scale")}
+_WEIGHED = ("gumbel", "transform")  # kinds that are calibrated with gradients
+_PROBE_BATCH = 16
+_N_TRADE_OFF = 32  # images with which the price of a bit is measured
+
+
+@dataclass(frozen=True)
+class CodecRequest:
+    """What is to be trained.
+
+    Attributes
+    ----------
+    model : str
+        See `orbitsim.neural.zoo.load_model`.
+    data : str
+        Folder with one sub-folder of images a class.
+    cuts : tuple of int
+        Blocks before each cut; all cuts at once.
+    codec : str
+        Kind of the codecs.
+    settings : dict
+        Settings of the codecs.
+    target_keep : float or None
+        Share of values kept by masks and Top-k. [1]
+    target_ratio : float or None
+        Bytes in fp32 over real bytes that the transform starts from. [1]
+    objective : str or None
+        ``features`` or ``cross-entropy``; by default cross entropy where the model has a classifier of the data's
+        classes.
+    trade_off : float or None
+        Price of a bit per value; by default what it is worth where transform codecs start, and nothing for others.
+    rate, finetune, finetune_rate, augment
+        See `CodecOptions`; without a rate that of the kind.
+    learn : tuple of str or None
+        See `CodecOptions`; by default all parameters of the kind.
+    n_epochs, batch_size, accumulate, patience, precision, seed, checkpoint_every_s
+        See `LoopSettings`.
+    held_out : float
+        Share of each class in the held-out part. [1]
+    per_class : int or None
+        Only so many images of each class.
+    n_calibration : int
+        Training images that codecs are calibrated with. [1]
+    accuracy : bool
+        Whether a probe is fitted to a backbone without a head, which takes a pass over all training images.
+    device : str
+        cpu, cuda or cuda:N.
+    threads : int
+        Processor threads; the same number is needed for the same bits.
+    """
+
+    model: str
+    data: str
+    cuts: tuple[int, ...]
+    codec: str = "transform"
+    settings: dict[str, Any] = field(default_factory=dict)
+    target_keep: float | None = None
+    target_ratio: float | None = None
+    objective: str | None = None
+    trade_off: float | None = None
+    rate: float | None = None
+    learn: tuple[str, ...] | None = None
+    finetune: str = "none"
+    finetune_rate: float = 1e-5
+    augment: bool = True
+    n_epochs: int = 2
+    batch_size: int = 8
+    accumulate: int = 2
+    patience: int = 0
+    precision: str = "fp32"
+    seed: int = 1
+    checkpoint_every_s: float = 60.0
+    held_out: float = 0.2
+    per_class: int | None = None
+    n_calibration: int = 128
+    accuracy: bool = True
+    device: str = "cpu"
+    threads: int = 1
+
+    def problems(self) -> list[Problem]:
+        """Return all that is wrong with the request before anything is loaded."""
+        found = precision_problems(self.precision, self.device)
+        choices = {"codec": (self.codec, KINDS), "finetune": (self.finetune, FINETUNE)}
+        if self.objective is not None:
+            choices["objective"] = (self.objective, OBJECTIVES)
+        for key, (value, accepted) in choices.items():
+            if value not in accepted:
+                found.append(Problem(f"--{key}", f"expected one of {', '.join(accepted)}, got {value!r}"))
+        if not self.cuts:
+            found.append(Problem("--cuts", "expected at least one cut"))
+        if self.target_keep is None and self.codec == "gumbel":
+            found.append(Problem("--target-keep", "expected a share that the mask shall keep"))
+        if self.target_keep is not None:
+            if self.codec in KINDS and self.codec not in ("gumbel", "topk", "random-topk"):
+                found.append(Problem("--target-keep", f"expected only with a mask or Top-k, not with {self.codec}"))
+            if not 0.0 < self.target_keep <= 1.0:
+                found.append(Problem("--target-keep", f"expected above 0 and at most 1, got {self.target_keep}"))
+        if self.target_ratio is not None:
+            if self.codec in KINDS and self.codec != "transform":
+                found.append(Problem("--target-ratio", f"expected only with transform codecs, not with {self.codec}"))
+            if not 1.0 < self.target_ratio < 1e4:
+                found.append(Problem("--target-ratio", f"expected above 1 and below 10000, got {self.target_ratio}"))
+        positive = {"--batch-size": self.batch_size, "--accumulate": self.accumulate, "--threads": self.threads}
+        positive["--calibration-images"] = self.n_calibration
+        found += [Problem(key, f"expected at least 1, got {n}") for key, n in positive.items() if n < 1]
+        not_negative = {"--epochs": self.n_epochs, "--patience": self.patience, "--seed": self.seed}
+        found += [Problem(key, f"expected at least 0, got {n}") for key, n in not_negative.items() if n < 0]
+        rates = {"--rate": self.rate, "--finetune-rate": self.finetune_rate, "--trade-off": self.trade_off}
+        found += [
+            Problem(key, f"expected a number of at least 0, got {value}")
+            for key, value in rates.items()
+            if value is not None and not 0.0 <= value < float("inf")
+        ]
+        if not 0.0 < self.held_out < 1.0:
+            found.append(Problem("--held-out", f"expected a share between 0 and 1, got {self.held_out}"))
+        return found
+
+
+def train_codec(
+    request: CodecRequest,
+    out: Path,
+    *,
+    command: str = "",
+    resume: bool = False,
+    report: Progress = lambda _name, _done, _total: None,
+    note: Callable[[str, str], None] = lambda _label, _message: None,
+    data: ImageData | None = None,
+) -> dict[str, Any]:
+    """Train codecs, write them and all measures to a folder, and return the measures.
+
+    Parameters
+    ----------
+    request : CodecRequest
+        What.
+    out : Path
+        Folder; holds the checkpoint while the run lasts.
+    command : str
+        For the provenance.
+    resume : bool
+        Go on with the folder's checkpoint where there is one.
+    report, note : callable
+        Told of progress, and of what should be known.
+    data : ImageData, optional
+        Images at hand, such as a fold of one's own, in place of the request's folder.
+
+    Raises
+    ------
+    InputError
+        With everything that is wrong.
+    """
+    problems = request.problems()
+    if problems:
+        raise InputError(problems)
+    device = chosen_device(request.device)
+    torch.set_num_threads(request.threads)
+    parts = _model(request)
+    artefacts.open_folder(out, resume=resume)
+    side = int(parts.input_shape[1])
+    data = data or read_images(
+        request.data, side, held_out=request.held_out, seed=request.seed, per_class=request.per_class
+    )
+    parts.to(device, torch.float32)
+    task, facts = _task(request, parts, data, device, note)
+    settings = LoopSettings(
+        n_epochs=request.n_epochs,
+        batch_size=request.batch_size,
+        accumulate=request.accumulate,
+        patience=request.patience,
+        precision=request.precision,
+        seed=request.seed,
+        checkpoint_every_s=request.checkpoint_every_s,
+    )
+    left_out = ("data", "device", "checkpoint_every_s")  # what may differ when a run goes on
+    same = {key: value for key, value in _json(asdict(request)).items() if key not in left_out}
+    fingerprint = {**same, "images_sha256": data.facts["sha256"], "torch": torch.__version__}
+    if resume and not (out / CHECKPOINT).exists():
+        note("starting", f"{out} holds no checkpoint to go on with")
+    history = train(task, settings, out, fingerprint=fingerprint, resume=resume, device=device, report=report)
+    task.split.codecs.eval()
+    return _write(request, out, task, parts, data, history, facts, command)
+
+
+def _model(request: CodecRequest) -> ModelParts:
+    parts = load_model(request.model, seed=request.seed)
+    problems = cut_problems(request.cuts, len(parts.blocks), "--cuts")
+    if len(parts.input_shape) != 3 or parts.input_shape[0] != 3 or parts.input_shape[1] != parts.input_shape[2]:
+        problems.append(Problem("--model", f"expected a model of square colour images, it takes {parts.input_shape}"))
+    if request.finetune != "none":
+        try:
+            artefacts.check_can_save(parts)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return parts
+
+
+def _task(
+    request: CodecRequest,
+    parts: ModelParts,
+    data: ImageData,
+    device: torch.device,
+    note: Callable[[str, str], None],
+) -> tuple[CodecTask, dict[str, Any]]:
+    """Return the task in its start, and what was found on the way; the same at every start of the same run."""
+    draw = numpy_stream(request.seed, "calibration").permutation(len(data.train_labels))[: request.n_calibration]
+    images, _ = data.train_batch(draw, None)
+    samples = take_samples(
+        parts,
+        request.cuts,
+        images.to(device),
+        seed=request.seed,
+        precision=request.precision,
+        batch_size=request.batch_size,
+        gradients=request.codec in _WEIGHED,
+    )
+    settings = dict(request.settings)
+    if request.target_keep is not None:
+        settings.setdefault("keep", request.target_keep)  # null: a mask that knows nothing of the activations
+    codecs = make_codecs(request.codec, samples, settings, target_ratio=request.target_ratio)
+    head, kind = _head(request, parts, data, device)
+    if kind == "none" and request.accuracy:
+        note("no accuracy", f"{parts.name} gives neither tokens nor logits of the {len(data.classes)} classes")
+    objective = request.objective or ("cross-entropy" if kind == "own" else "features")
+    if objective == "cross-entropy" and head is None:
+        raise InputError(Problem("--objective", "expected features: there is nothing that tells the classes"))
+    frozen = request.finetune == "none"
+    reference = parts if frozen else load_model(request.model, seed=request.seed).to(device, torch.float32)
+    assert reference.whole is not None  # noqa: S101 (load_model gives weights)
+    options = CodecOptions(
+        objective=objective,
+        learn=_LEARN.get(request.codec, ()) if request.learn is None else request.learn,
+        rate=_RATE.get(request.codec, 1e-4) if request.rate is None else request.rate,
+        finetune=request.finetune,
+        finetune_rate=request.finetune_rate,
+        trade_off=request.trade_off or 0.0,
+        target_keep=request.target_keep,
+        augment=request.augment,
+        precision=request.precision,
+        seed=request.seed,
+    )
+    task = CodecTask(
+        SplitModel(parts, request.cuts, codecs),
+        reference.whole,
+        head,
+        data,
+        data.train_images[draw],
+        options,
+        batch_size=max(request.batch_size, 16),
+    )
+    if request.codec == "transform" and request.trade_off is None:
+        price = local_trade_off(task, [int(i) for i in draw[:_N_TRADE_OFF]])
+        task.options = options = replace(options, trade_off=price)
+    facts = {"head": kind, "reference": task.reference_measures(), "options": _json(asdict(options))}
+    return task, facts
+
+
+def _head(request: CodecRequest, parts: ModelParts, data: ImageData, device: torch.device) -> tuple[Head | None, str]:
+    """Return what turns outputs into logits of the data's classes: the model's own head, or a probe."""
+    assert parts.whole is not None  # noqa: S101 (load_model gives weights)
+    n_classes = len(data.classes)
+    with torch.no_grad(), mixed(request.precision, device):
+        order = np.arange(len(data.train_labels))
+        first = parts.whole(data.train_batch(order[:1], None)[0].to(device))
+        if first.ndim == 2 and first.shape[1] == n_classes and parts.output == "logits":
+            return _same, "own"
+        if first.ndim != 3 or not (request.accuracy or request.objective == "cross-entropy"):
+            return None, "none"
+        outputs = [
+            pooled(parts.whole(data.train_batch(some, None)[0].to(device)).float())
+            for some in batches(order, _PROBE_BATCH)
+        ]
+    probe = fit_probe(torch.cat(outputs).cpu().numpy(), data.train_labels, n_classes=n_classes, seed=request.seed)
+    layer = probe.as_linear().to(device)
+    return lambda tokens: layer(pooled(tokens.float())), "probe"
+
+
+def _same(logits: Tensor) -> Tensor:
+    return logits
+
+
+def _write(
+    request: CodecRequest,
+    out: Path,
+    task: CodecTask,
+    parts: ModelParts,
+    data: ImageData,
+    history: list[dict[str, Any]],
+    facts: Mapping[str, Any],
+    command: str,
+) -> dict[str, Any]:
+    origin = artefacts.provenance(command, request.seed, data.facts)
+    for cut, codec in zip(request.cuts, task.codecs, strict=True):
+        assert codec is not None  # noqa: S101 (every cut has one)
+        about = {"cut": cut, "cuts": list(request.cuts), "model": parts.name, **origin}
+        save_codec(codec.cpu(), artefacts.codec_file(out, cut), provenance=about)
+    if request.finetune != "none":
+        artefacts.save_backbone(parts, out / artefacts.BACKBONE)
+    best = next(entry for entry in history if entry["best"])
+    content = {
+        "kind": "codec training",
+        "model": parts.name,
+        "request": _json(asdict(request)),
+        **facts,
+        "start": history[0]["held_out"],
+        "best_epoch": best["epoch"],
+        "best": best["held_out"],
+        "epochs": history,
+        "provenance": origin,
+    }
+    artefacts.write_metrics(out, content)
+    return content
+
+
+def _json(value: Any) -> Any:
+    """Return dataclass values as JSON gives them back: tuples become lists."""
+    return json.loads(json.dumps(value))
