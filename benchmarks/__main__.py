@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-ORDER = ("propagation", "visibility", "contact_edges", "passages", "planner", "whole_command")
+ORDER = ("propagation", "visibility", "contact_edges", "passages", "planner", "whole_command", "codec")
 
 
 def main() -> None:

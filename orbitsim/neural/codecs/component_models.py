@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
+from orbitsim.neural.codecs.stream import StreamError
 from orbitsim.neural.codecs.tables import Weights
 
 DROPPED = -1
@@ -80,11 +81,13 @@ def write_escapes(writer: SymbolWriter, escapes: Symbols) -> None:
     writer.add(plain.reshape(-1, _ESCAPE_BYTES).T.ravel(), 256)  # like bytes together: the high ones are all alike
 
 
-def read_escapes(reader: SymbolReader, planes: list[tuple[Symbols, list[EscapedPlaces]]]) -> None:
+def read_escapes(reader: SymbolReader, planes: list[tuple[Symbols, list[EscapedPlaces]]], largest: int) -> None:
     """Put the escaped symbols that `write_escapes` added into their places."""
     n = sum(row.size for _, places in planes for row, _ in places)
     plain = reader.take(n * _ESCAPE_BYTES, 256).astype(np.uint8).reshape(_ESCAPE_BYTES, n).T
     values = np.frombuffer(plain.tobytes(), dtype="<i4").astype(np.int32)
+    if values.size and int(np.abs(values.astype(np.int64)).max()) > largest:
+        raise StreamError(f"the codec stream has a symbol beyond the largest, {largest}")
     first = 0
     for symbols, places in planes:
         for row, column in places:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from orbitsim.neural.codecs.fixed_point import FixedPointMatrix, rescale
+from orbitsim.neural.codecs.fixed_point import FixedPointMatrix
 from orbitsim.neural.codecs.token_grid import TokenGrid, cosine_matrix
 
 INPUT_BOUND = 2.0**23  # of the activations as integers
@@ -17,6 +17,7 @@ FRACTION_BITS = 10  # of a coefficient, in steps
 _FRACTION = 2.0**FRACTION_BITS
 _LIMIT = torch.finfo(torch.float32).max
 
+_Cosine = tuple[Tensor, Callable[[Tensor], Tensor]]
 _Axis = tuple[FixedPointMatrix, Callable[[Tensor], Tensor]]
 
 
@@ -48,6 +49,8 @@ class ExactTransform:
         What a restored 1, and a restored larger symbol, lies nearer to zero. [steps]
     kept : Tensor of bool, (grid components + prefix components,)
         Which components are sent.
+    largest_symbol : int
+        Largest magnitude that a symbol can have.
     """
 
     grid: TokenGrid
@@ -61,30 +64,36 @@ class ExactTransform:
     limits: Tensor
     shrinkage: Tensor
     kept: Tensor
+    largest_symbol: int = field(init=False)
+    _bound: float = field(init=False)
     _forward: FixedPointMatrix = field(init=False)
     _backward: FixedPointMatrix = field(init=False)
     _frequencies: list[_Axis] = field(init=False)
     _points: list[_Axis] = field(init=False)
 
     def __post_init__(self) -> None:
-        view = {"high": self.grid.rows_first, "wide": self.grid.columns_first}
-        sides = {"high": self.grid.block_height, "wide": self.grid.block_width}
-        cosines = {name: cosine_matrix(n).to(self.centre.device) for name, n in sides.items() if n > 1}
+        views = (self.grid.rows_first, self.grid.columns_first)
+        sides = (self.grid.block_height, self.grid.block_width)
+        cosines = [
+            (cosine_matrix(n).to(self.centre.device), view) for n, view in zip(sides, views, strict=True) if n > 1
+        ]
+        bound = 2.0 ** (self.symbol_bits + FRACTION_BITS)
+        frequencies, largest = _axes(cosines, bound)
+        points, furthest = _axes([(cosine.T, view) for cosine, view in reversed(cosines)], 2.0 * largest)
         made = {
             "centre": self.centre.double() + 0.0,  # a negative zero would outlive the sum
             "prefix_scale": self.prefix_scale.double()[:, None],
+            "limits": torch.where(self.kept, self.limits, torch.inf),
+            "shrinkage": torch.round(self.shrinkage * _FRACTION),
+            "largest_symbol": int(largest / _FRACTION) + 1,
+            "_bound": bound,
             "_forward": FixedPointMatrix(self.analysis, INPUT_BOUND),
-            "_backward": FixedPointMatrix(self.synthesis, self._bound),
-            "_frequencies": [(FixedPointMatrix(m, self._bound), view[name]) for name, m in cosines.items()],
-            "_points": [(FixedPointMatrix(m.T, self._bound), view[name]) for name, m in reversed(cosines.items())],
+            "_backward": FixedPointMatrix(self.synthesis, furthest),
+            "_frequencies": frequencies,
+            "_points": points,
         }
         for name, value in made.items():
             object.__setattr__(self, name, value)
-
-    @property
-    def _bound(self) -> float:
-        """Largest magnitude of a coefficient as an integer."""
-        return 2.0 ** (self.symbol_bits + FRACTION_BITS)
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coefficients in steps, as multiples of 2**-10.
@@ -106,18 +115,15 @@ class ExactTransform:
 
     def symbols(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rounded coefficients, shaped as `coefficients`; zero where a component is not sent."""
-        grid, prefix = self.coefficients(x)
+        grid, prefix = self._integers(x)
         n_grid = grid.shape[-1]
-        return (
-            _round(grid, self.limits[:, :n_grid], self.kept[:n_grid]),
-            _round(prefix, self.limits[:, n_grid:], self.kept[n_grid:]),
-        )
+        return _round(grid, self.limits[:, :n_grid]), _round(prefix, self.limits[:, n_grid:])
 
     def restored(self, grid: Tensor, prefix: Tensor) -> Tensor:
-        """Return the float32 activations (batch, tokens, channels) of symbols in float64."""
+        """Return the float32 activations (batch, tokens, channels) of symbols in float64, `largest_symbol` at most."""
         n_grid, batch = grid.shape[-1], len(grid)
-        values = _unround(grid, self.shrinkage[:, :n_grid]).clamp_(-self._bound, self._bound)
-        outside = _unround(prefix, self.shrinkage[:, n_grid:]).clamp_(-self._bound, self._bound)
+        values = _unround(grid, self.shrinkage[:, :n_grid])
+        outside = _unround(prefix, self.shrinkage[:, n_grid:])
         points = self._along(self._points, self.grid.unblocked(values.flatten(0, 1), batch))
         together = torch.cat([outside, self.grid.cropped(points)], dim=1)
         x = self._backward(together).mul_(2.0 ** (-FRACTION_BITS - self._backward.exponent) * self.step)
@@ -134,26 +140,34 @@ class ExactTransform:
         grid = self._along(self._frequencies, grid)
         return self.grid.blocks(grid).reshape(len(x), self.grid.n_blocks, -1), prefix
 
-    def _along(self, axes: list[_Axis], grid: Tensor) -> Tensor:
-        """Return a padded grid of integers after a transform of its rows and columns."""
+    @staticmethod
+    def _along(axes: list[_Axis], grid: Tensor) -> Tensor:
+        """Return a padded grid of integers after a transform of its rows and columns, rounded to integers."""
         for matrix, view in axes:
-            grid = rescale(matrix.on_axis(view(grid)), matrix.exponent, self._bound).reshape(grid.shape)
+            grid = matrix.on_axis(view(grid)).mul_(2.0**-matrix.exponent).round_().reshape(grid.shape)
         return grid
 
 
-def _round(coefficients: Tensor, limits: Tensor, kept: Tensor) -> Tensor:
-    """Return symbols: zero below the first limit, then up where the fraction reaches the second."""
-    size = coefficients.abs()
-    sent = (size >= limits[0]) & kept
-    symbols = size.add_(1.0 - limits[1]).floor_().clamp_(min=1.0).mul_(sent)
-    return symbols.mul_(coefficients.sign_()).add_(0.0)  # no negative zeros
+def _axes(cosines: Sequence[_Cosine], bound: float) -> tuple[list[_Axis], float]:
+    """Return exact products, each for what the one before may give, the first for a bound; and the last one's bound."""
+    axes = []
+    for cosine, view in cosines:
+        axes.append((FixedPointMatrix(cosine, bound), view))
+        bound *= 2.0 ** math.ceil(math.log2(len(cosine)) / 2.0 + 0.1)  # rows of an orthonormal matrix: at most sqrt(n)
+    return axes, bound
+
+
+def _round(integers: Tensor, limits: Tensor) -> Tensor:
+    """Return symbols of integer coefficients: zero below the first limit, then up from the second."""
+    size = integers.abs()
+    symbols = torch.add(1.0 - limits[1], size, alpha=1.0 / _FRACTION).floor_().clamp_(min=1.0)
+    return symbols.masked_fill_(size < limits[0] * _FRACTION, 0.0).copysign_(integers)
 
 
 def _unround(symbols: Tensor, shrinkage: Tensor) -> Tensor:
     """Return the integers, in 2**-FRACTION_BITS of a step, that symbols stand for."""
-    size = symbols.abs()
-    nearer = torch.where(size > 1.0, torch.round(shrinkage[1] * _FRACTION), torch.round(shrinkage[0] * _FRACTION))
-    return size.mul_(_FRACTION).sub_(nearer).mul_(symbols.sign())
+    nearer = torch.where(symbols.abs() > 1.0, shrinkage[1], shrinkage[0])
+    return torch.sub(symbols * _FRACTION, nearer.mul_(symbols.sign()))
 
 
 def bits_for(largest: float) -> int:

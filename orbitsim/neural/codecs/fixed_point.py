@@ -56,8 +56,3 @@ class FixedPointMatrix:
     def on_axis(self, values: Tensor) -> Tensor:
         """Return ``matrix @ values`` over the last but one axis, scaled alike: (..., n_in, m) to (..., n_out, m)."""
         return self.integers @ values
-
-
-def rescale(values: Tensor, exponent: int, bound: float) -> Tensor:
-    """Return integers divided by ``2**exponent``, rounded to integers again and clamped to the bound, in place."""
-    return values.mul_(2.0**-exponent).round_().clamp_(-bound, bound)

@@ -121,7 +121,10 @@ def largest(score: Tensor, k: int) -> Tensor:
         How many, 1 to n.
     """
     threshold = score.kthvalue(score.shape[1] - k + 1, dim=1, keepdim=True).values
+    mask = score >= threshold
+    if bool((mask.sum(1) == k).all()):
+        return mask
     above = score > threshold
-    equal = score == threshold
     missing = k - above.sum(1, keepdim=True)
+    equal = mask & ~above
     return above | (equal & (equal.cumsum(1) <= missing))

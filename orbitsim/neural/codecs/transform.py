@@ -145,14 +145,14 @@ class TransformCodec(Codec):
         symbols = SymbolReader(reader)
         rows = (shape[0] * self.grid.n_blocks, shape[0] * self.grid.n_prefix)
         planes = [models.read(symbols, n) for models, n in zip(self.models(), rows, strict=True)]
-        read_escapes(symbols, planes)
+        plan = self._plan()
+        read_escapes(symbols, planes, plan.largest_symbol)
         symbols.end()
         grid, prefix = (
             torch.from_numpy(plane).reshape(shape[0], n // shape[0], plane.shape[1])
             for n, (plane, _) in zip(rows, planes, strict=True)
         )
         restored = torch.empty(shape, dtype=torch.float32, device=self._place.device)
-        plan = self._plan()
         for part in self._parts(shape):
             restored[part] = plan.restored(*(plane[part].to(restored.device).double() for plane in (grid, prefix)))
         return restored

@@ -264,7 +264,7 @@ def _metric_root(
 def _sizes(
     plane: NDArray[np.float64], zero: NDArray[np.float64] | float, up: NDArray[np.float64] | float
 ) -> NDArray[np.float64]:
-    """Return magnitudes of symbols, as `TransformCodec` rounds them."""
+    """Return magnitudes of symbols, as `ExactTransform` rounds them."""
     size = np.abs(plane)
     return np.where(size < zero, 0.0, np.maximum(np.floor(size + (1.0 - up)), 1.0))
 
