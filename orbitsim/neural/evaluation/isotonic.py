@@ -106,6 +106,9 @@ class MonotoneBand:
         Points.
     fit, low, high : ndarray, (n,)
         The fit, and the ends of the band; both are non-decreasing.
+    loss, loss_low, loss_high : ndarray, (n,)
+        What the fit lies below its value at the largest x, and the band of that: both ends of a difference are drawn
+        together, so this band is narrower than two of the other kind.
     confidence : float
         Of the band at each point. [1]
     """
@@ -114,6 +117,9 @@ class MonotoneBand:
     fit: Array
     low: Array
     high: Array
+    loss: Array
+    loss_low: Array
+    loss_high: Array
     confidence: float
 
 
@@ -152,10 +158,23 @@ def monotone_band(
         raise ValueError(f"expected a confidence between 0 and 1, got {confidence}")
     wanted = np.asarray(points, dtype=np.float64)
     n_images = scores.shape[1]
-    fit = fit_monotone(at, scores.mean(1))(wanted)
-    drawn = np.empty((n_draws, len(wanted)))
+    with_end = np.append(wanted, at.max())
+    fit = fit_monotone(at, scores.mean(1))(with_end)
+    drawn = np.empty((n_draws, len(with_end)))
     for draw in range(n_draws):
         counts = np.bincount(generator.integers(0, n_images, n_images), minlength=n_images)
-        drawn[draw] = fit_monotone(at, scores @ counts / n_images)(wanted)
-    low, high = np.quantile(drawn, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0], axis=0)
-    return MonotoneBand(wanted, fit, np.minimum(low, fit), np.maximum(high, fit), confidence)
+        drawn[draw] = fit_monotone(at, scores @ counts / n_images)(with_end)
+    ends = [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0]
+    low, high = np.quantile(drawn[:, :-1], ends, axis=0)
+    loss = fit[-1] - fit[:-1]
+    loss_low, loss_high = np.quantile(drawn[:, -1:] - drawn[:, :-1], ends, axis=0)
+    return MonotoneBand(
+        wanted,
+        fit[:-1],
+        np.minimum(low, fit[:-1]),
+        np.maximum(high, fit[:-1]),
+        loss,
+        np.minimum(loss_low, loss),
+        np.maximum(loss_high, loss),
+        confidence,
+    )

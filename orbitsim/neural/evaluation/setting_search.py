@@ -89,7 +89,6 @@ class _Search:
             self.best, self._best_excess = Found(setting, value, self.n_measured), found
         return found
 
-    @property
     def is_done(self) -> bool:
         """Whether the target is met, or may be measured no more."""
         return abs(self._best_excess) <= self._near or self.n_measured >= self._most
@@ -97,12 +96,12 @@ class _Search:
     def enclose(self, at: float, ends: tuple[float, float]) -> tuple[float, float, float, float] | None:
         """Return two settings with the target between their values, and those; None when the target was met before."""
         before, before_excess = at, self.excess(at)
-        if self.is_done:
+        if self.is_done():
             return None
         at = min(max(at + _FIRST_STEP, ends[0]), ends[1]) if at + _FIRST_STEP <= ends[1] else at - _FIRST_STEP
         while True:
             excess = self.excess(at)
-            if self.is_done:
+            if self.is_done():
                 return None
             if excess * before_excess <= 0.0:
                 return before, before_excess, at, excess
@@ -125,7 +124,7 @@ class _Search:
     def close_in(self, a: float, at_a: float, b: float, at_b: float) -> None:
         """Narrow a bracket."""
         side, width, slow = 0, abs(b - a), 0
-        while not self.is_done:
+        while not self.is_done():
             middle = (a + b) / 2.0 if slow >= 3 or at_a == at_b else (a * at_b - b * at_a) / (at_b - at_a)
             value = self.excess(middle)
             if value * at_b > 0.0:

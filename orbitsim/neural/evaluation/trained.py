@@ -9,8 +9,8 @@ from typing import Any
 from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs import Codec, load_codec
 from orbitsim.neural.codecs.state_file import codec_provenance
+from orbitsim.neural.evaluation.backbone import evaluation_model
 from orbitsim.neural.parts import ModelParts
-from orbitsim.neural.split import SplitModel
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,19 @@ class TrainedCodecs:
             raise InputError(Problem("", "expected codecs in files codec-*.safetensors, found none", self.folder))
         return found
 
-    def load(self, parts: ModelParts, cuts: tuple[int, ...]) -> tuple[SplitModel, list[Codec | None]]:
-        """Return the split model that the codecs belong to, and the codecs."""
+    def backbone(self) -> ModelParts | None:
+        """Return the backbone that was fine-tuned with the codecs; None where it was frozen."""
+        folder = Path(self.folder) / "backbone"
+        return evaluation_model(str(folder)) if folder.is_dir() else None
+
+    def load(self, cuts: tuple[int, ...]) -> list[Codec | None]:
+        """Return the codecs, one for each cut."""
         files = self.files()
         if len(files) != len(cuts):
             raise InputError(
-                Problem("cuts", f"expected {len(cuts)} codecs, one a cut, found {len(files)}", self.folder)
+                Problem("cuts", f"expected {len(cuts)} codecs, one for each cut, found {len(files)}", self.folder)
             )
-        codecs: list[Codec | None] = [load_codec(file) for file in files]
-        return SplitModel(parts, cuts), codecs
+        return [load_codec(file) for file in files]
 
     def describe(self) -> dict[str, Any]:
         """Return where the codecs come from; JSON values."""

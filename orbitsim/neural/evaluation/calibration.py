@@ -1,0 +1,201 @@
+"""From rows of a sweep to a codec table: monotone fits with bands, cumulative loss, and the spread of bytes."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orbitsim import __version__
+from orbitsim.catalog.measured_tables import MEASURED_VERSION
+from orbitsim.errors import InputError, Problem
+from orbitsim.neural.evaluation.isotonic import MonotoneBand, monotone_band
+from orbitsim.neural.evaluation.methods import Method
+from orbitsim.neural.evaluation.row import Row
+
+LEVELS = tuple(i / 20 for i in range(21))
+_DIGITS = 6
+_SEED = 20  # of the bootstrap
+
+Array = NDArray[np.float64]
+
+
+def sweep_methods(
+    kind: str, ratios: Sequence[float], cut_ratios: Sequence[float], n_cuts: int, settings: Mapping[str, Any]
+) -> list[Method]:
+    """Return the methods of a sweep: all cuts at each ratio, then each cut alone at each of the others."""
+    together = [Method(kind, ratio=r, settings=settings) for r in ratios]
+    alone = [Method(kind, ratio=r, settings=settings, only_cut=k) for k in range(n_cuts) for r in cut_ratios]
+    return together + alone
+
+
+def table_data(
+    name: str, title: str, rows: Sequence[Row], sweep: Sequence[Method], *, command: str, notes: str = ""
+) -> dict[str, Any]:
+    """Return the content of a codec table of schema 2.
+
+    Images of all data sets are pooled, each weighing the same, and the seeds of an image are averaged. The loss on one
+    hop is that of the worst cut where cuts were measured alone, and otherwise, as an upper bound, that of all of them
+    together.
+
+    Parameters
+    ----------
+    name, title : str
+        Of the table.
+    rows : sequence of Row
+        Rows of the sweep on all data sets and seeds.
+    sweep : sequence of Method
+        What they measured.
+    command : str
+        That made them.
+    notes : str
+        Added to the notes.
+    """
+    if len({str(sorted(row.facts.items())) for row in rows}) != 1:
+        raise InputError(Problem("rows", "expected rows of one model, cuts and arithmetic"))
+    cuts: list[int] = rows[0].facts["cuts"]
+    by_method = {method.label: [row for row in rows if row.method == method.label] for method in sweep}
+    whole = [m for m in sweep if m.only_cut is None]
+    kept = np.array([_kept(by_method[m.label]) for m in whole])  # (settings, cuts)
+    order = np.argsort(kept.mean(1))
+    whole, kept = [whole[i] for i in order], kept[order]
+    ratio = np.append(np.round(kept.mean(1), _DIGITS), 1.0)
+    together = _curve([by_method[m.label] for m in whole], None, ratio)
+    alone = {
+        k: _curve([by_method[m.label] for m in sweep if m.only_cut == k], k, ratio)
+        for k in range(len(cuts))
+        if any(m.only_cut == k for m in sweep)
+    }
+    hops = list(alone.values()) or [together]
+    baseline = float(together[0].fit[-1])
+    loss = np.max([band.loss for band, _ in hops], axis=0)
+    clean = np.mean(np.concatenate([row.clean_right for row in by_method[whole[0].label]]))
+    return {
+        "schema_version": MEASURED_VERSION,
+        "name": name,
+        "title": title,
+        "origin": _origin(rows),
+        "source": f"orbitsim {__version__}, docs/codecs.md",
+        "notes": " ".join(word for word in (_notes(alone, cuts, float(clean)), notes) if word),
+        "ratio": ratio.tolist(),
+        "baseline_accuracy": _rounded(baseline),
+        "accuracy": [_rounded(max(0.0, baseline - lost)) for lost in loss],
+        "loss_high": [_rounded(x) for x in np.max([band.loss_high for band, _ in hops], axis=0)],
+        "cuts": [{"after_block": cuts[k], **_columns(*curve)} for k, curve in alone.items()],
+        "together": {"after_blocks": list(cuts), **_columns(*together)},
+        "bytes": _spread([by_method[m.label] for m in whole], kept, cuts),
+        "provenance": _provenance(rows, command),
+    }
+
+
+def _kept(rows: Sequence[Row]) -> Array:
+    """Return bytes kept at each cut, the mean over data sets and seeds [1]."""
+    kept: Array = np.mean([1.0 / row.cut_ratio for row in rows], axis=0)
+    return kept
+
+
+def _curve(groups: Sequence[Sequence[Row]], cut: int | None, points: Array) -> tuple[MonotoneBand, Array]:
+    """Return fit and band of accuracy over the bytes kept, and the error of the features, at points."""
+    kept = [float(_kept(rows).mean() if cut is None else _kept(rows)[cut]) for rows in groups]
+    score = [_scores(rows, coded=True) for rows in groups]
+    band = monotone_band([*kept, 1.0], [*score, _scores(groups[0], coded=False)], points, np.random.default_rng(_SEED))
+    error = [float(np.mean([row.token_error for row in rows])) for rows in groups]
+    at, of = zip(*sorted(zip([*kept, 1.0], [*error, 0.0], strict=True)), strict=True)
+    return band, np.interp(points, at, of)
+
+
+def _scores(rows: Sequence[Row], *, coded: bool) -> Array:
+    """Return for every image of all data sets the share of seeds under which it was recognised."""
+    by_data: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda r: (r.data, r.seed)):
+        by_data.setdefault(row.data, []).append(row)
+    parts = [np.mean([r.coded_right if coded else r.clean_right for r in group], axis=0) for group in by_data.values()]
+    return np.concatenate(parts).astype(np.float64)
+
+
+def _columns(band: MonotoneBand, error: Array) -> dict[str, list[float]]:
+    columns = {"loss": band.loss, "loss_low": band.loss_low, "loss_high": band.loss_high, "feature_error": error}
+    return {name: [_rounded(value) for value in values] for name, values in columns.items()}
+
+
+def _spread(groups: Sequence[Sequence[Row]], kept: Array, cuts: Sequence[int]) -> dict[str, Any]:
+    batch_size = int(groups[0][0].facts["batch_size"])
+    quantile = [_quantiles(rows, batch_size) for rows in groups]
+    return {
+        "images_per_mini_batch": batch_size,
+        "after_blocks": list(cuts),
+        "kept": [[*np.round(column, _DIGITS).tolist(), 1.0] for column in kept.T],
+        "level": list(LEVELS),
+        "quantile": [*quantile, [1.0] * len(LEVELS)],
+    }
+
+
+def _quantiles(rows: Sequence[Row], batch_size: int) -> list[float]:
+    """Return quantiles of the bytes of full mini-batches over the mean of their cut in their row; their mean is 1."""
+    found = []
+    for row in rows:
+        full = row.n_images == batch_size
+        if full.any():
+            sizes = row.coded_bytes[:, full].astype(np.float64)
+            found.append((sizes / sizes.mean(1, keepdims=True)).ravel())
+    if not found:
+        return [1.0] * len(LEVELS)
+    values = np.quantile(np.concatenate(found), LEVELS)
+    mean = float(np.trapezoid(values, LEVELS))
+    rounded: list[float] = np.round(values / mean, _DIGITS).tolist()
+    return rounded
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), _DIGITS)
+
+
+def _origin(rows: Sequence[Row]) -> str:
+    names = " and ".join(f"the {name}" for name in dict.fromkeys(row.data for row in rows))
+    return f"measured on {rows[0].facts['model']} with {names}; for any other model or data an assumption"
+
+
+def _notes(alone: Mapping[int, object], cuts: Sequence[int], clean: float) -> str:
+    hop = (
+        "The accuracy at a ratio is that of the worst cut compressed alone"
+        if alone
+        else "The accuracy at a ratio is that with all cuts compressed at once, an upper bound of the loss on one hop"
+    )
+    return (
+        f"{hop}; the table together holds all {len(cuts)} cuts at once. Accuracies are those of a linear probe "
+        f"({clean:.4f} without codecs), fitted monotonically over the bytes kept; bands are 95 % over images."
+    )
+
+
+def _provenance(rows: Sequence[Row], command: str) -> dict[str, Any]:
+    first = rows[0]
+    names = ("torch", "transformers", "numpy", "constriction", "scipy")
+    ids = sorted({i for row in rows for group in row.codec_ids for i in group if i is not None})
+    return {
+        "model": first.facts["model"],
+        "weights_sha256": first.facts["weights"],
+        "data": list(dict.fromkeys(row.data for row in rows)),
+        "data_keys": list(dict.fromkeys(row.data_key for row in rows)),
+        "codecs_calibrated_on": list(dict.fromkeys(row.calibration or "training folds" for row in rows)),
+        "codec": first.kind,
+        "cuts": list(first.facts["cuts"]),
+        "seeds": sorted({row.seed for row in rows}),
+        "n_images": int(sum({row.data: len(row.clean_right) for row in rows}.values())),
+        "n_rows": len(rows),
+        "calibration_images": first.facts["n_fitted"],
+        "precision": first.facts["precision"],
+        "batch_size": first.facts["batch_size"],
+        "codec_ids": ids,
+        "command": command,
+        "created_utc": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "versions": {
+            "orbitsim": __version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in names},
+        },
+    }
