@@ -118,10 +118,14 @@ def best_fit(
     First the profiles of this model alone: their batch sizes then lie on both sides. Then all of this device, power
     mode and precision.
     """
-    at_hand = [p for p in profiles if (p.device, p.power_mode) == (device.board, device.power_mode)]
+    key = (device.board, device.power_mode, precision)
+    at_hand = [p for p in profiles if (p.device, p.power_mode, p.precision) == key and p.covers_model]
     peak = device.peak_flop_s.get(precision)
     peak_flop_s = math.inf if peak is None else peak.value
     for chosen in ([p for p in at_hand if p.model == graph.name], at_hand):
+        batch_sizes = [p.batch_size for p in chosen]
+        if not chosen or not min(batch_sizes) <= batch_size <= max(batch_sizes):
+            continue  # outside the domain, whatever a fit would say: the solver need not be loaded
         graphs = known_graphs({p.model for p in chosen}, graph)
         fit = fit_device(chosen, graphs, device.board, device.power_mode, precision, peak_flop_s)
         if fit is not None and fit.covers(graph, batch_size):
