@@ -46,6 +46,12 @@ def command(
     target_keep: Annotated[
         float | None, typer.Option("--target-keep", metavar="SHARE", help="Share of values that masks and Top-k keep.")
     ] = None,
+    sparsity_weight: Annotated[
+        float | None,
+        typer.Option(
+            "--sparsity-weight", metavar="X", help="Weight of the kept share in the loss, in place of a target."
+        ),
+    ] = None,
     target_ratio: Annotated[
         float | None, typer.Option("--target-ratio", metavar="X", help="Compression that transform codecs start from.")
     ] = None,
@@ -108,13 +114,35 @@ def command(
     from orbitsim.neural.training.train_codec import CodecRequest, train_codec
 
     request: CodecRequest = CodecRequest(
-        model=model, data=data, cuts=chosen_cuts, codec=_ALIASES.get(codec, codec), settings=chosen_settings,
-        target_keep=target_keep, target_ratio=target_ratio, objective=objective, trade_off=trade_off, rate=rate,
-        learn=tuple(learn.split(",")) if learn is not None else None, finetune=finetune, finetune_rate=finetune_rate,
-        augment=augment, n_epochs=epochs, batch_size=batch_size, accumulate=accumulate, patience=patience,
-        precision=precision, seed=seed, checkpoint_every_s=checkpoint_every, held_out=held_out, per_class=per_class,
-        n_calibration=calibration_images, accuracy=accuracy, device=device, threads=threads,
-    )  # fmt: skip
+        model=model,
+        data=data,
+        cuts=chosen_cuts,
+        codec=_ALIASES.get(codec, codec),
+        settings=chosen_settings,
+        target_keep=target_keep,
+        sparsity_weight=sparsity_weight,
+        target_ratio=target_ratio,
+        objective=objective,
+        trade_off=trade_off,
+        rate=rate,
+        learn=tuple(learn.split(",")) if learn is not None else None,
+        finetune=finetune,
+        finetune_rate=finetune_rate,
+        augment=augment,
+        n_epochs=epochs,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        patience=patience,
+        precision=precision,
+        seed=seed,
+        checkpoint_every_s=checkpoint_every,
+        held_out=held_out,
+        per_class=per_class,
+        n_calibration=calibration_images,
+        accuracy=accuracy,
+        device=device,
+        threads=threads,
+    )
     with resumable(out), progress_bar() as report:
         content = train_codec(request, out, command=command_line(), resume=resume, report=report, note=warn)
     _print(out, content)

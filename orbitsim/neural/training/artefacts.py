@@ -29,16 +29,14 @@ def codec_file(folder: Path, cut: int) -> Path:
     return folder / f"codec-cut{cut:03d}.safetensors"
 
 
-def open_folder(folder: Path, *, resume: bool) -> None:
-    """Make the folder of a run.
-
-    Raises
-    ------
-    InputError
-        When a run is there already and shall not go on.
-    """
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """Raise an `InputError` when a run is in a folder already and shall not go on."""
     if (folder / CHECKPOINT).exists() and not resume:
         raise InputError(Problem("--out", "a training run is there: go on with --resume, or name another", str(folder)))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

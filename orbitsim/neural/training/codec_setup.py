@@ -21,7 +21,8 @@ from orbitsim.neural.training.objective import output_variance
 from orbitsim.neural.training.precision import mixed
 from orbitsim.neural.training.streams import torch_stream
 
-_STEP_RANGE = (1e-3, 30.0)  # of the common step, in units of the output's standard deviation
+_STEP_RANGE = (1e-6, 1e3)  # of the common step, in units of the output's standard deviation
+_STEP = 0.3  # common step where none is asked for
 _STEP_ROUNDS = 4
 _STEP_PER_RATIO = 1.2  # exponent of the step over the ratio near 25x; only speeds the rounds up
 _RATIO_TOLERANCE = 0.005
@@ -145,11 +146,15 @@ def make_codecs(
         return [fit_codec(kind, x, g, **settings) for x, g in pairs]
     rest = {key: value for key, value in settings.items() if key != "step"}
     if target_ratio is None:
-        return _transforms(pairs, float(settings.get("step", 0.3)), rest)
+        return _transforms(pairs, float(settings.get("step", _STEP)), rest)
     few = [(x[:: max(1, len(x) // _FEW)], g) for x, g in pairs]
     some = [x for x, _ in few]
     found = find_setting(
-        lambda step: real_ratio(_transforms(few, step, rest), some), target_ratio, *_STEP_RANGE, tolerance=0.02
+        lambda step: real_ratio(_transforms(few, step, rest), some),
+        target_ratio,
+        *_STEP_RANGE,
+        start=_STEP,
+        tolerance=0.02,
     )
     step = found.setting
     for _ in range(_STEP_ROUNDS):  # all samples make other components and tables than a few of them

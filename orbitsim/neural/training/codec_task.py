@@ -19,7 +19,7 @@ from orbitsim.neural.training.image_data import ImageData
 from orbitsim.neural.training.loop import ParameterGroup, Place, Progress
 from orbitsim.neural.training.objective import feature_error, output_variance, smoothed_cross_entropy
 from orbitsim.neural.training.precision import mixed
-from orbitsim.neural.training.schedules import Controller
+from orbitsim.neural.training.schedules import pruned_share
 from orbitsim.neural.training.streams import numpy_stream
 
 Head = Callable[[Tensor], Tensor]  # output of the model to logits of classes
@@ -47,7 +47,10 @@ class CodecOptions:
     trade_off : float
         Weight of a bit per value in the loss.
     target_keep : float or None
-        Share of values that masks shall keep; the weight of sparsity is steered towards it. [1]
+        Share of values that masks shall keep, over all cuts; after each step a common shift of the logits holds them
+        on the way to it (`pruned_share`). [1]
+    sparsity_weight : float
+        Weight of the expected share of kept values in the loss (Eq. 4 of paper 001), for masks without a target.
     temperature : tuple of float
         Of masks: at the start and the smallest.
     augment : bool
@@ -65,6 +68,7 @@ class CodecOptions:
     finetune_rate: float = 1e-5
     trade_off: float = 0.0
     target_keep: float | None = None
+    sparsity_weight: float = 0.0
     temperature: tuple[float, float] = (1.0, 0.1)
     augment: bool = True
     precision: str = "fp32"
@@ -112,9 +116,8 @@ class CodecTask:
         self.held_input = normalised(data.held_images)
         self.codecs = [split.codec(number) for number in range(len(split.cuts))]
         self.masks = [codec for codec in self.codecs if isinstance(codec, GumbelCodec)]
-        self.controller = None
-        if options.target_keep is not None and self.masks:
-            self.controller = Controller(options.target_keep, weight=0.1, gain=0.1)
+        self.start_keep = self.keep_share()
+        self.place = Place(0, 0, 0, 0)
         for parameter in split.parameters():
             parameter.requires_grad_(False)
         self._groups = self._choose()
@@ -165,6 +168,7 @@ class CodecTask:
 
     def prepare(self, place: Place) -> None:
         """Anneal the masks' temperature (Eq. 5, by steps) and set codecs to training mode."""
+        self.place = place
         for mask in self.masks:
             mask.temperature.fill_(gumbel_temperature(place.step, max(place.n_steps, 1), *self.options.temperature))
         self.split.codecs.train()
@@ -191,15 +195,19 @@ class CodecTask:
         if self.masks:
             keep = torch.stack([mask.sparsity_loss() for mask in self.masks]).mean()
             parts["keep_share"] = float(keep.detach())
-            if self.controller is not None:
-                total = total + self.controller.weight * keep
-                parts["sparsity_weight"] = self.controller.weight
+            if options.sparsity_weight:
+                total = total + options.sparsity_weight * keep
         return total, {"loss": float(total.detach()), **parts}
 
     def after_step(self) -> None:
-        """Steer the weight of sparsity."""
-        if self.controller is not None:
-            self.controller.update(self.keep_share())
+        """Hold the masks at the share that they shall keep by now.
+
+        Pressing all logits down alike is what the gradient of a sparsity term does where it is not saturated; shifting
+        them to the share is its weight found exactly at each step instead of by trial.
+        """
+        if self.masks and self.options.target_keep is not None:
+            done, n_steps = self.place.step + 1, self.place.n_steps
+            shift_to_share(self.masks, pruned_share(done, n_steps, self.start_keep, self.options.target_keep))
 
     def keep_share(self) -> float:
         """Return the share of values that the masks keep in evaluation, over all cuts [1]."""
@@ -212,12 +220,14 @@ class CodecTask:
         self.split.codecs.eval()
         self.refit()
         found = self.measure(self.held_input, self.held_reference, self.data.held_labels, report)
+        options = self.options
         violation = 0.0
-        if self.controller is not None:
-            excess = found["keep_share"] / self.controller.target - 1.0
-            violation = round(max(0.0, excess - KEEP_TOLERANCE), 2)
-        distortion = found["cross_entropy" if self.options.objective == "cross-entropy" else "feature_error"]
-        score = [violation, distortion + self.options.trade_off * found["bits_per_value"]]
+        if self.masks and options.target_keep is not None:
+            distance = abs(found["keep_share"] / options.target_keep - 1.0)
+            violation = max(0.0, distance - KEEP_TOLERANCE)
+        distortion = found["cross_entropy" if options.objective == "cross-entropy" else "feature_error"]
+        price = options.trade_off * found["bits_per_value"] + options.sparsity_weight * found.get("keep_share", 0.0)
+        score = [violation, distortion + price]
         return score, {"held_out": found}
 
     def refit(self) -> None:
@@ -283,13 +293,31 @@ class CodecTask:
     # The rest of the state
 
     def state(self) -> dict[str, Any]:
-        """Return the weight of sparsity."""
-        return {} if self.controller is None else {"sparsity_weight": self.controller.weight}
+        """Return nothing: all that a step depends on are tensors and its place."""
+        return {}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take the weight of sparsity over."""
-        if self.controller is not None:
-            self.controller.weight = float(state["sparsity_weight"])
+        """Take nothing over."""
+
+
+def shift_to_share(masks: Sequence[GumbelCodec], share: float) -> None:
+    """Shift the logits of all masks by one number, so that together they keep a share of their values, in place.
+
+    Parameters
+    ----------
+    masks : sequence of GumbelCodec
+        Masks; where logits are equal the share is met as far as it can be.
+    share : float
+        In (0, 1]. [1]
+    """
+    logits = torch.cat([mask.logits.detach().flatten() for mask in masks])
+    n_kept = min(max(round(share * len(logits)), 1), len(logits))
+    ordered = logits.sort(descending=True).values
+    last = ordered[n_kept - 1]
+    border = (last + ordered[n_kept]) / 2.0 if n_kept < len(logits) else last - 1.0
+    if n_kept < len(logits) or last <= 0.0:
+        for mask in masks:
+            mask.logits.data.sub_(border)
 
 
 def backbone_parameters(split: SplitModel, which: str) -> dict[str, nn.Parameter]:

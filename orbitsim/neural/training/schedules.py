@@ -1,9 +1,8 @@
-"""Closed forms of what changes over a training run: learning rate, and the weight that meets a constraint."""
+"""Closed forms of what changes over a training run: the learning rate, and the share of values that a mask keeps."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 
 def warm_cosine(step: int, n_steps: int, n_warmup: int, floor: float = 0.0) -> float:
@@ -27,46 +26,23 @@ def warm_cosine(step: int, n_steps: int, n_warmup: int, floor: float = 0.0) -> f
     return floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def dual_weight(weight: float, measured: float, target: float, gain: float) -> float:
-    """Return the weight of a constraint ``measured <= target`` after one step of ascent on its logarithm.
+def pruned_share(step: int, n_steps: int, start: float, target: float) -> float:
+    """Return the share of values that a mask keeps after a step: down a cubic to the target, then constant.
 
-    The weight grows while more is measured than wanted and shrinks while less is, each by a factor that depends on the
-    relative distance only: log w' = log w + gain * clip(measured / target - 1, -1, 1).
+    The cubic of Zhu and Gupta (2017), Eq. (1), over the first half of the run: fast while there is much that nobody
+    needs, slow towards the end, and the second half is left to what is kept.
 
     Parameters
     ----------
-    weight : float
-        Weight so far, above 0.
-    measured, target : float
-        In the same unit; the target above 0.
-    gain : float
-        Step of the logarithm at a relative distance of 1. [1]
+    step : int
+        Steps done.
+    n_steps : int
+        Steps of the run.
+    start, target : float
+        Share at the start and at the end. [1]
     """
-    distance = min(max(measured / target - 1.0, -1.0), 1.0)
-    return min(max(weight * math.exp(gain * distance), _LEAST), _MOST)
+    progress = min(step / (_PRUNING * n_steps), 1.0) if n_steps else 1.0
+    return target + (start - target) * (1.0 - progress) ** 3
 
 
-_LEAST, _MOST = 1e-8, 1e8
-
-
-@dataclass
-class Controller:
-    """The weight of a sparsity or rate term, steered until what it presses down reaches its target.
-
-    Attributes
-    ----------
-    target : float
-        Wanted value.
-    weight : float
-        Weight in the loss.
-    gain : float
-        See `dual_weight`.
-    """
-
-    target: float
-    weight: float
-    gain: float
-
-    def update(self, measured: float) -> None:
-        """Take what was measured in this step into account."""
-        self.weight = dual_weight(self.weight, measured, self.target, self.gain)
+_PRUNING = 0.5  # share of a run in which masks become sparser

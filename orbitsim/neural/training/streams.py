@@ -15,7 +15,8 @@ import torch
 
 def numpy_stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:
     """Return the generator of a purpose, at given numbers (epoch, step, ...)."""
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), *numbers])
+    # How many numbers there are goes in too: numpy takes zeros at the end for nothing.
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), len(numbers), *numbers])
 
 
 @contextmanager

@@ -112,11 +112,12 @@ def train_backbone(
         raise InputError(problems)
     device = chosen_device(request.device)
     torch.set_num_threads(request.threads)
-    artefacts.open_folder(out, resume=resume)
+    artefacts.check_folder(out, resume=resume)
     side = SMALL_VITS[request.model].image_px
     data = data or read_images(
         request.data, side, held_out=request.held_out, seed=request.seed, per_class=request.per_class
     )
+    artefacts.make_folder(out)
     parts = small_vit(request.model, data.classes, seed=request.seed).to(device, torch.float32)
     assert parts.whole is not None  # noqa: S101 (it was built with weights)
     task = BackboneTask(

@@ -55,6 +55,8 @@ class CodecRequest:
         Settings of the codecs.
     target_keep : float or None
         Share of values kept by masks and Top-k. [1]
+    sparsity_weight : float or None
+        Weight of Eq. (4) of paper 001 for masks, in place of a target.
     target_ratio : float or None
         Bytes in fp32 over real bytes that the transform starts from. [1]
     objective : str or None
@@ -88,6 +90,7 @@ class CodecRequest:
     codec: str = "transform"
     settings: dict[str, Any] = field(default_factory=dict)
     target_keep: float | None = None
+    sparsity_weight: float | None = None
     target_ratio: float | None = None
     objective: str | None = None
     trade_off: float | None = None
@@ -121,8 +124,8 @@ class CodecRequest:
                 found.append(Problem(f"--{key}", f"expected one of {', '.join(accepted)}, got {value!r}"))
         if not self.cuts:
             found.append(Problem("--cuts", "expected at least one cut"))
-        if self.target_keep is None and self.codec == "gumbel":
-            found.append(Problem("--target-keep", "expected a share that the mask shall keep"))
+        if self.codec == "gumbel" and (self.target_keep is None) == (self.sparsity_weight is None):
+            found.append(Problem("--target-keep", "expected a share that the mask shall keep, or --sparsity-weight"))
         if self.target_keep is not None:
             if self.codec in KINDS and self.codec not in ("gumbel", "topk", "random-topk"):
                 found.append(Problem("--target-keep", f"expected only with a mask or Top-k, not with {self.codec}"))
@@ -139,6 +142,7 @@ class CodecRequest:
         not_negative = {"--epochs": self.n_epochs, "--patience": self.patience, "--seed": self.seed}
         found += [Problem(key, f"expected at least 0, got {n}") for key, n in not_negative.items() if n < 0]
         rates = {"--rate": self.rate, "--finetune-rate": self.finetune_rate, "--trade-off": self.trade_off}
+        rates["--sparsity-weight"] = self.sparsity_weight
         found += [
             Problem(key, f"expected a number of at least 0, got {value}")
             for key, value in rates.items()
@@ -187,11 +191,12 @@ def train_codec(
     device = chosen_device(request.device)
     torch.set_num_threads(request.threads)
     parts = _model(request)
-    artefacts.open_folder(out, resume=resume)
+    artefacts.check_folder(out, resume=resume)
     side = int(parts.input_shape[1])
     data = data or read_images(
         request.data, side, held_out=request.held_out, seed=request.seed, per_class=request.per_class
     )
+    artefacts.make_folder(out)
     parts.to(device, torch.float32)
     task, facts = _task(request, parts, data, device, note)
     settings = LoopSettings(
@@ -268,6 +273,7 @@ def _task(
         finetune_rate=request.finetune_rate,
         trade_off=request.trade_off or 0.0,
         target_keep=request.target_keep,
+        sparsity_weight=request.sparsity_weight or 0.0,
         augment=request.augment,
         precision=request.precision,
         seed=request.seed,
