@@ -1,0 +1,155 @@
+"""Tables of schema 2: written and read back alike, every fault named, the older schema untouched."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orbitsim import catalog
+from orbitsim.catalog.measured_tables import measured_table, measured_table_text
+from orbitsim.errors import InputError
+from orbitsim.types.codec_table import ByteSpread, quantile_mean
+
+CURVE = {
+    "loss": [0.02, 0.004, 0.0],
+    "loss_low": [0.01, -0.002, 0.0],
+    "loss_high": [0.03, 0.009, 0.0],
+    "feature_error": [0.1, 0.02, 0.0],
+}
+GOOD = {
+    "schema_version": 2,
+    "name": "mine",
+    "title": 'A "quoted" title',
+    "origin": "measured on a model with images; elsewhere an assumption",
+    "source": "here",
+    "notes": "Two lines,\none back\\slash and ümlauts.",
+    "ratio": [0.02, 0.05, 1.0],
+    "baseline_accuracy": 0.9,
+    "accuracy": [0.88, 0.896, 0.9],
+    "loss_high": [0.03, 0.009, 0.0],
+    "cuts": [{"after_block": 2, **CURVE}, {"after_block": 5, **CURVE}],
+    "together": {"after_blocks": [2, 5], **CURVE},
+    "bytes": {
+        "images_per_mini_batch": 64,
+        "after_blocks": [2, 5],
+        "kept": [[0.018, 0.045, 1.0], [0.022, 0.055, 1.0]],
+        "level": [0.0, 0.5, 1.0],
+        "quantile": [[0.8, 1.0, 1.2], [0.9, 1.0, 1.1], [1.0, 1.0, 1.0]],
+    },
+    "provenance": {"model": "tiny", "seeds": [1, 2], "n_images": 45, "versions": {"orbitsim": "0"}},
+}
+
+
+def test_round_trip(tmp_path):
+    text = measured_table_text(GOOD)
+    assert tomllib.loads(text) == GOOD
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    table = catalog.codec_table(path)
+    assert table == measured_table(GOOD, "x")
+    assert (table.ratio, table.accuracy, table.baseline_accuracy) == ((0.02, 0.05, 1.0), (0.88, 0.896, 0.9), 0.9)
+    assert table.loss == (0.02, 0.004, 0.0)
+    assert table.loss_high == (0.03, 0.009, 0.0)
+    assert table.allowed(0.01) == (0.05, 1.0)
+    assert table.min_accuracy(0.01) == 0.89
+    assert [cut.after_blocks for cut in table.cuts] == [(2,), (5,)]
+    assert table.together is not None
+    assert table.together.after_blocks == (2, 5)
+    assert table.spread is not None
+    assert table.spread.batch_size == 64
+    assert table.notes == GOOD["notes"]
+    assert table.provenance["model"] == "tiny"
+
+
+def test_minimal_table_is_enough():
+    data = {key: value for key, value in GOOD.items() if key not in ("cuts", "together", "bytes", "notes")}
+    table = measured_table(data, "x")
+    assert (table.cuts, table.together, table.spread, table.notes) == ((), None, None, "")
+    assert tomllib.loads(measured_table_text(data)) == data
+
+
+def changed(path, value):
+    data = copy.deepcopy(GOOD)
+    at = data
+    for key in path[:-1]:
+        at = at[key]
+    if value is None:
+        del at[path[-1]]
+    else:
+        at[path[-1]] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key", "message"),
+    [
+        (("ratio",), [0.05, 0.02, 1.0], "ratio", "ascending"),
+        (("ratio",), [0.02, 0.02, 1.0], "ratio", "each ratio once"),
+        (("ratio", 0), 0.0, "ratio.0", "greater than 0"),
+        (("ratio", 2), 1.5, "ratio.2", "less than or equal to 1"),
+        (("ratio", 0), "a", "ratio.0", "number"),
+        (("ratio",), [], "ratio", "at least 1"),
+        (("accuracy",), [0.88, 0.9], "accuracy", "as many entries as ratio (3), got 2"),
+        (("accuracy",), [0.9, 0.88, 0.9], "accuracy", "do not fall"),
+        (("accuracy",), [0.88, 0.9, 0.95], "accuracy", "above baseline_accuracy"),
+        (("accuracy", 0), float("nan"), "accuracy.0", "finite"),
+        (("loss_high",), [0.0], "loss_high", "as many entries"),
+        (("baseline_accuracy",), None, "baseline_accuracy", "found none"),
+        (("origin",), "", "origin", "at least 1 character"),
+        (("surprise",), 3, "surprise", "no such key"),
+        (("cuts", 0, "loss"), [0.02, 0.004], "cuts.0.loss", "as many entries"),
+        (("cuts", 0, "loss", 0), 0.05, "cuts.0.loss.0", "within its band"),
+        (("cuts", 1, "after_block"), 2, "cuts", "ascending order"),
+        (("cuts", 1, "after_block"), 0, "cuts.1.after_block", "greater than or equal to 1"),
+        (("together", "feature_error"), [0.1], "together.feature_error", "as many entries"),
+        (("bytes", "level"), [0.0, 0.4, 0.9], "bytes.level", "from 0 to 1"),
+        (("bytes", "quantile", 0), [1.2, 1.0, 0.8], "bytes.quantile.0", "ascending quantiles"),
+        (("bytes", "quantile", 0), [0.8, 1.0], "bytes.quantile.0", "as many entries as level"),
+        (("bytes", "quantile", 1), [1.0, 1.1, 1.2], "bytes.quantile.1", "a mean of 1, got 1.1"),
+        (("bytes", "quantile"), [[1.0, 1.0, 1.0]], "bytes.quantile", "as many entries as ratio"),
+        (("bytes", "kept"), [[0.018, 0.045, 1.0]], "bytes.kept", "as many rows as after_blocks"),
+        (("bytes", "kept", 0), [0.018], "bytes.kept.0", "as many entries"),
+        (("bytes", "images_per_mini_batch"), 0, "bytes.images_per_mini_batch", "greater than or equal to 1"),
+    ],
+)
+def test_faults_are_named(path, value, key, message):
+    with pytest.raises(InputError) as caught:
+        measured_table(changed(path, value), "mine.toml")
+    assert all(problem.source == "mine.toml" for problem in caught.value.problems)
+    found = [(problem.key, problem.message) for problem in caught.value.problems]
+    assert any(k == key and message in m for k, m in found), found
+
+
+def test_all_faults_come_at_once():
+    data = changed(("accuracy",), [0.9, 0.88])
+    data["bytes"]["level"] = [0.0, 0.5]
+    data["ratio"] = [0.05, 0.02, 1.0]
+    with pytest.raises(InputError) as caught:
+        measured_table(data, "mine.toml")
+    keys = {problem.key for problem in caught.value.problems}
+    assert {"ratio", "accuracy", "bytes.level"} <= keys
+
+
+@given(
+    st.lists(st.floats(0.2, 5.0), min_size=2, max_size=9).map(sorted),
+    st.lists(st.floats(0.0, 1.0), min_size=1, max_size=20),
+)
+def test_spread_has_mean_one_and_keeps_order(quantiles, levels):
+    grid = [i / (len(quantiles) - 1) for i in range(len(quantiles))]
+    spread = ByteSpread.of(grid, [quantiles], 64)
+    assert quantile_mean(spread.level, spread.quantile[0]) == pytest.approx(1.0, rel=1e-9)
+    found = spread.factor(0, sorted(levels))
+    assert found == sorted(found)
+    assert spread.quantile[0][0] <= found[0] <= found[-1] <= spread.quantile[0][-1]
+
+
+def test_drawn_factors_average_to_one():
+    import numpy as np
+
+    spread = ByteSpread.of([0.0, 0.3, 0.8, 1.0], [[0.5, 0.9, 1.3, 2.5]], 64)
+    drawn = spread.factor(0, np.random.default_rng(3).random(40_000).tolist())
+    assert np.mean(drawn) == pytest.approx(1.0, abs=4 * np.std(drawn) / 200)

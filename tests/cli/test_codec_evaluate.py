@@ -1,0 +1,152 @@
+"""`orbitsim codec evaluate`, `table` and `calibrate` on a tiny model and coloured images."""
+
+import csv
+import io
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+pytest.importorskip("constriction")
+
+from neural.evaluation import tiny
+
+from orbitsim import catalog
+from orbitsim.cli.app import run_app
+
+SMALL = ["--cuts", "1,3", "--batch-size", "16", "--precision", "fp32", "--calibration-images", "30"]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    root = tmp_path_factory.mktemp("codec")
+    one, two = (tiny.write_images(root / name, seed) for name, seed in (("one", 1), ("two", 2)))
+    return {"model": tiny.write_model(root), "one": one, "two": two, "cache": str(root / "cache")}
+
+
+@pytest.fixture
+def orbitsim(monkeypatch, capsys):
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["orbitsim", *arguments])
+        code = run_app()
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_evaluate_prints_methods_and_cuts(orbitsim, world):
+    arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
+    arguments += ["--calibration-data", world["two"], "--cache", world["cache"], "--codec", "uniform"]
+    code, out, _ = orbitsim(*arguments, "--ratio", "6,9", "--format", "json")
+    assert code == 0
+    records = json.loads(out)
+    assert [r["method"] for r in records] == ["uniform-6x", "uniform-9x"]
+    assert records[0]["ratio_fp32"] == pytest.approx(6.0, rel=0.15)
+    assert records[0]["token_error"] < records[1]["token_error"]
+    assert [cut["cut"] for cut in records[0]["cuts"]] == [1, 3]
+    for cut in records[0]["cuts"]:
+        assert cut["sparsified"] <= cut["quantised"]
+    code, out, _ = orbitsim(*arguments, "--set", "bits=4", "--format", "csv")
+    assert code == 0
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["method"], row["cut"]) for row in rows] == [("uniform-bits-4", "1"), ("uniform-bits-4", "3")]
+    code, out, _ = orbitsim(*arguments, "--set", "bits=4")
+    assert code == 0
+    assert "uniform-bits-4" in out
+    assert "5 folds" in out
+    assert "+ entropy coded" in out
+
+
+def test_evaluate_takes_codecs_that_training_saved(orbitsim, world, tmp_path):
+    from orbitsim.neural.codecs import make_codec, save_codec
+
+    for cut in (1, 3):
+        save_codec(make_codec("uniform", bits=5).eval(), tmp_path / f"codec-cut{cut:03d}.safetensors")
+    arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
+    arguments += ["--cache", world["cache"], "--codec-dir", str(tmp_path)]
+    code, out, _ = orbitsim(*arguments, "--format", "json")
+    assert code == 0
+    (record,) = json.loads(out)
+    assert record["method"] == tmp_path.name
+    assert record["ratio_fp32"] > 5.0
+    code, _, err = orbitsim(*arguments, "--ratio", "5")
+    assert code == 2
+    assert "--codec-dir" in err
+
+
+def test_table_goes_on_where_it_stopped(orbitsim, world, tmp_path):
+    arguments = ["codec", "table", "--model", world["model"], "--data", world["one"], "--data", world["two"], *SMALL]
+    arguments += ["--seeds", "1", "--cache", world["cache"], "--out", str(tmp_path), "--format", "json"]
+    code, out, _ = orbitsim(*arguments, "--methods", "uniform,mask:k0.3")
+    assert code == 0
+    assert len(json.loads(out)) == 4
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "rows").glob("*.json")}
+    assert len(stamps) == 4
+    code, out, _ = orbitsim(*arguments, "--methods", "uniform,mask:k0.3,topk:k0.3")
+    assert code == 0
+    assert len(json.loads(out)) == 6
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
+        "methods.csv", "cuts.csv", "methods.md", "tables.json",
+    }  # fmt: skip
+    assert (tmp_path / "methods.md").read_text().count("\n") == 8
+
+
+def test_calibrate_writes_a_table_that_scenarios_can_name(orbitsim, world, tmp_path):
+    out = tmp_path / "mine.toml"
+    arguments = ["codec", "calibrate", "--model", world["model"], "--data", world["one"], "--data", world["two"]]
+    arguments += [*SMALL, "--seeds", "1,2", "--cache", world["cache"], "--rows", str(tmp_path / "rows")]
+    arguments += ["--codec", "uniform", "--ratios", "6,9,14", "--out", str(out), "--format", "json"]
+    code, printed, _ = orbitsim(*arguments)
+    assert code == 0
+    table = catalog.codec_table(out)
+    assert table.name == "mine"
+    assert len(table.ratio) == 4
+    assert table.ratio[-1] == 1.0
+    assert 1.0 / table.ratio[0] == pytest.approx(14.0, rel=0.2)
+    assert table.loss[-1] == 0.0
+    assert "assumption" in table.origin
+    assert table.together is not None
+    assert table.cuts == ()
+    assert "upper bound" in table.notes
+    assert table.spread is not None
+    assert table.spread.after_blocks == (1, 3)
+    assert list(table.provenance["seeds"]) == [1, 2]
+    assert table.provenance["codecs_calibrated_on"] != []
+    assert [record["ratio"] for record in json.loads(printed)] == list(table.ratio)
+    code, _, _ = orbitsim(*arguments, "--cut-ratios", "6,14")
+    assert code == 0
+    table = catalog.codec_table(out)
+    assert [curve.after_blocks for curve in table.cuts] == [(1,), (3,)]
+    assert "worst cut" in table.notes
+    worst = [max(curve.loss[i] for curve in table.cuts) for i in range(len(table.ratio))]
+    assert table.loss == pytest.approx(worst, abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ratio", "x"], "--ratio: expected numbers"),
+        (["--ratio", "5,5"], "each number once"),
+        (["--set", "bits"], "KEY=VALUE"),
+        (["--codec", "zip"], "expected one of identity"),
+        (["--data", "nowhere", "--set", "bits=4", "--codec", "uniform"], "sub-folder of images per class"),
+        (["--cuts", "9", "--set", "bits=4", "--codec", "uniform"], "whole numbers from 1 to 3"),
+    ],
+)
+def test_faults_are_told_without_a_traceback(orbitsim, world, arguments, message):
+    base = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], "--cuts", "1,3"]
+    code, out, err = orbitsim(*base, "--cache", world["cache"], *arguments)
+    assert code == 2
+    assert message in err.replace("\n", " ")
+    assert out == ""
+
+
+def test_a_table_is_a_toml_file(orbitsim, world, tmp_path):
+    code, _, err = orbitsim(
+        "codec", "calibrate", "--data", world["one"], "--rows", str(tmp_path), "--out", str(tmp_path / "table.json")
+    )
+    assert code == 2
+    assert ".toml" in err
