@@ -72,6 +72,25 @@ def _resolution(s: Any) -> Iterator[Problem]:
 def _codec_table(s: Any) -> Iterator[Problem]:
     if s.codec.table is not None:
         yield from _look_up("codec.table", catalog.codec_table, s.codec.table)
+    if s.codec.replay == "bootstrap":
+        yield from _codec_replay(s)
+
+
+def _codec_replay(s: Any) -> Iterator[Problem]:
+    """Only a table that says how the bytes of such mini-batches scatter can be replayed."""
+    expected = "expected a codec table that holds the spread of bytes (schema_version 2)"
+    if s.codec.table is None:
+        yield Problem("codec.replay", f"{expected} for 'bootstrap', got none")
+        return
+    try:
+        spread = catalog.codec_table(s.codec.table).spread
+    except InputError:
+        return  # told of the table already
+    if spread is None:
+        yield Problem("codec.replay", f"{expected} for 'bootstrap', {s.codec.table!r} does not")
+    elif spread.batch_size != s.workload.batch_size:
+        measured = f"mini-batches of {spread.batch_size} images as the codec table measured them"
+        yield Problem("codec.replay", f"expected {measured} for 'bootstrap', got {s.workload.batch_size}")
 
 
 # -- computers that are known by a trace ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from orbitsim.pipeline.links import LinkBook
 from orbitsim.pipeline.planning import PlanDesk
 from orbitsim.pipeline.rates import RateBook
-from orbitsim.pipeline.replays import node_replays
+from orbitsim.pipeline.replays import byte_replay, node_replays
 from orbitsim.pipeline.work import Work, route_problem
 from orbitsim.plan.stages import Stage, stages_of
 from orbitsim.scenario import Scenario
@@ -39,6 +39,7 @@ class JobFactory:
     def __init__(self, scenario: Scenario, work: Work, links: LinkBook, world: World) -> None:
         self.scenario, self.work, self.links, self.world = scenario, work, links, world
         self.replays = node_replays(work, links.space)
+        self.bytes_replay = byte_replay(work)
         self.desk = PlanDesk(scenario, work, RateBook(links, world.windows, work.input_bytes))
         self._delivered_s: dict[tuple[str, Route, float], float] = {}
 
@@ -70,7 +71,9 @@ class JobFactory:
             n_batches=self.work.n_batches,
             task_starts=task_starts,
             execution=self.desk.execution,
-            replay=self.replays if route is None else {},  # what is tried beforehand knows no more than the planner
+            # What is tried beforehand knows no more than the planner.
+            replay=self.replays if route is None else {},
+            bytes_replay=self.bytes_replay if route is None else None,
         )
 
     def deliver(self, scheme: str, route: Route, t_s: float) -> float:

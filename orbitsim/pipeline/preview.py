@@ -24,6 +24,7 @@ from orbitsim.pipeline.work import Work, build_work
 from orbitsim.results.wording import size
 from orbitsim.scenario import Scenario
 from orbitsim.sim.controller import Question
+from orbitsim.types.codec_table import IDENTITY
 
 FloatArray = NDArray[np.float64]
 
@@ -164,9 +165,18 @@ def _task(work: Work) -> list[Line]:
         Line("raw tiles", f"{size(work.input_bytes)} a mini-batch, {size(work.input_bytes * n_batches)} a task"),
         Line("an activation", activation),
         Line("codec", f"{work.codec.name}, ratios within the loss allowed: {ratios or 'none'}", not ratios),
+        *([] if work.codec is IDENTITY else [Line("codec table", _codec_origin(work))]),
         Line("results", f"{size(work.result_bytes)} a mini-batch, {size(work.result_bytes * n_batches)} a task"),
         Line("memory of the model", size(float(sizes.memory_bytes.sum()) + sizes.memory_overhead_bytes)),
     ]
+
+
+def _codec_origin(work: Work) -> str:
+    """Say on what the codec was measured, and what becomes of the scatter of its bytes."""
+    codec, spread = work.codec, work.codec.spread
+    if work.scenario.codec.replay == "mean" or spread is None:
+        return codec.origin
+    return f"{codec.origin}; bytes drawn for each mini-batch as measured on {spread.batch_size} images"
 
 
 def _computers(work: Work) -> list[Line]:

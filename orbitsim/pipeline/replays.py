@@ -10,6 +10,7 @@ from orbitsim.pipeline.space import Space
 from orbitsim.pipeline.work import Work
 from orbitsim.plan.stages import ORIGINS
 from orbitsim.sim.samples import NodeReplay, Recording
+from orbitsim.sim.sizes import ByteReplay
 
 
 def node_replays(work: Work, space: Space) -> dict[int, NodeReplay]:
@@ -35,6 +36,13 @@ def node_replays(work: Work, space: Space) -> dict[int, NodeReplay]:
             origin=np.array([ORIGINS.index(origin) for origin in costs.origin], dtype=np.int8),
         )
     return found
+
+
+def byte_replay(work: Work) -> ByteReplay | None:
+    """Return what the bytes of encoded activations are drawn from; None where all have their mean."""
+    if work.scenario.codec.replay == "mean" or work.codec.spread is None:
+        return None
+    return ByteReplay(work.codec.spread, work.codec.ratio, work.scenario.seed, work.n_batches)
 
 
 def devices_of_nodes(space: Space) -> Iterator[tuple[int, str]]:

@@ -224,7 +224,7 @@ def _assumptions(work: Work) -> dict[str, Any]:
             }
             for name, costs in work.costs.items()
         },
-        "codec": {"table": work.codec.name, "origin": work.codec.origin, "source": work.codec.source},
+        "codec": _codec(work),
         "cite": _citations(work),
         "workload": {
             "model": work.graph.name,
@@ -235,6 +235,16 @@ def _assumptions(work: Work) -> dict[str, Any]:
             "result_bytes": work.result_bytes,
         },
     }
+
+
+def _codec(work: Work) -> dict[str, Any]:
+    codec = work.codec
+    facts = {"table": codec.name, "origin": codec.origin, "source": codec.source}
+    if codec.notes:
+        facts["notes"] = codec.notes
+    if work.scenario.codec.replay != "mean":
+        facts["replay"] = work.scenario.codec.replay
+    return facts
 
 
 def _inputs(scenario: Scenario, work: Work) -> list[Path]:

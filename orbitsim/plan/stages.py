@@ -39,6 +39,8 @@ class Stage:
         Its first layer, and the one after its last.
     weights : Weights or None
         Weights that it has to hold; None where nodes hold those of all layers.
+    ratio : float or None
+        Codec's ratio of the activation that leaves it, cut after its last layer; None where something else does. [1]
     """
 
     seconds: float
@@ -49,6 +51,7 @@ class Stage:
     computes: bool
     layers: tuple[int, int] = (0, 0)
     weights: Weights | None = None
+    ratio: float | None = None
 
 
 def stages_of(
@@ -81,6 +84,7 @@ def stages_of(
     cumulative_s = None if load_s is None else [0.0, *np.cumsum(load_s).tolist()]
     result_bytes = float(problem.activation_bytes[-1])
     sent = [*cost.hop_bytes, result_bytes][: plan.n_nodes]
+    in_flight = plan.ratio_in_flight
     stages: list[Stage] = []
     for node, (start, stop) in enumerate(plan.layers):
         layers_s = problem.compute_s[node, start:stop]
@@ -101,6 +105,7 @@ def stages_of(
                 computes=stop > start,
                 layers=(start, stop),
                 weights=None if cumulative_s is None or start == stop else Weights(start, stop, cumulative_s),
+                ratio=in_flight[node] if 0 < stop < problem.n_layers else None,
             )
         )
     return tuple(stages)

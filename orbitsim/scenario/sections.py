@@ -176,6 +176,8 @@ class Codec(Section):
     """Seconds to encode one uncompressed byte on any node."""
     decode_s_per_byte: CodecSpeed = 0.0
     """Seconds to decode into one uncompressed byte on any node."""
+    replay: Literal["mean", "bootstrap"] = "mean"
+    """Bytes of a mini-batch's activation: the mean of its setting, or drawn for each from how the table's scatter."""
 
 
 class Planner(Section):

@@ -39,13 +39,13 @@ class Courier:
         """Choose a contact for a mini-batch at its holder; return the first server of the way, None without contact."""
         delivery = batch.delivery
         assert delivery is not None, "only a mini-batch with a delivery is dispatched"  # noqa: S101 - internal contract
-        world, holder = self._world, batch.holder
+        world, holder, n_bytes = self._world, batch.holder, delivery.bytes_of(batch)
         n_hops = world.n_hops(holder, now_s)
         booking = self._book.choose(
             now_s,
-            delivery.n_bytes,
+            n_bytes,
             n_hops,
-            hop_seconds(delivery.n_bytes, world.hop_rate_bps, world.hop_propagation_s),
+            hop_seconds(n_bytes, world.hop_rate_bps, world.hop_propagation_s),
             delivery.ground or None,
         )
         batch.booking = booking
@@ -66,9 +66,9 @@ class Courier:
         known = self._steps.get(key)
         if known is not None:
             return known[1]
-        network, n_bytes = self._network, delivery.n_bytes
-        steps = [network.send(a, b, n_bytes) for a, b in pairwise(path)]
-        steps.append(network.send(booking.satellite, booking.station, n_bytes))
+        network, n_bytes, sizes = self._network, delivery.n_bytes, delivery.sizes
+        steps = [network.send(a, b, n_bytes, sizes=sizes) for a, b in pairwise(path)]
+        steps.append(network.send(booking.satellite, booking.station, n_bytes, sizes=sizes))
         self._downlinks.setdefault(booking.satellite, {})[steps[-1].server] = None
         stage = delivery.ground.get(booking.station)
         if stage is not None:
@@ -125,10 +125,11 @@ class Courier:
                 batch.parts[Part.CONTACT_WAIT] += now_s - batch.arrived_s
                 batch.arrived_s = now_s
                 first = self.dispatch(batch, now_s)
-                if first is None:  # nor is there one for the rest of the group
+                if first is not None:
+                    first.put(batch)
+                elif delivery.sizes is None:  # nor is there one for the rest of the group
                     self._stranded[holder, delivery].batches.extend(group.batches)
                     break
-                first.put(batch)
 
     def fresh(self) -> Iterator[MiniBatch]:
         """Yield the mini-batches without contact that have not begun their plan."""

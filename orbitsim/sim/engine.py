@@ -22,6 +22,7 @@ from orbitsim.sim.places import Server
 from orbitsim.sim.processes import keep_agenda
 from orbitsim.sim.recorder import Passages, Recorder
 from orbitsim.sim.scheme import PlaceUse, SchemeJob, SchemeRun
+from orbitsim.sim.sizes import DrawnBytes
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
@@ -62,6 +63,10 @@ class _Simulation:
             weights=stage.weights,
         )
 
+    def _sizes(self, stage: Stage) -> DrawnBytes | None:
+        replay = self.job.bytes_replay
+        return None if replay is None else replay.of(stage.layers[1], stage.ratio, stage.n_bytes)
+
     def _to_chain(self, route: Route) -> list[Step]:
         if route.sensor_computes:
             return []
@@ -76,7 +81,7 @@ class _Simulation:
             if stage.computes:
                 steps.append(self._compute(node, stage))
             if position + 1 < len(nodes):
-                steps.append(self.network.send(node, nodes[position + 1], stage.n_bytes))
+                steps.append(self.network.send(node, nodes[position + 1], stage.n_bytes, sizes=self._sizes(stage)))
         return tuple(steps), None, route.chain[-1]
 
     def _chain_way(self, route: Route, plan: Plan) -> tuple[tuple[Step, ...], Delivery | None, int]:
@@ -91,8 +96,11 @@ class _Simulation:
             if stages[position].computes:
                 steps.append(self._compute(node, stages[position]))
             if position < last:
-                steps.append(self.network.send(node, route.chain[position + 1], stages[position].n_bytes))
-        return tuple(steps), Delivery(stages[last].n_bytes, ground), route.chain[last]
+                stage = stages[position]
+                steps.append(
+                    self.network.send(node, route.chain[position + 1], stage.n_bytes, sizes=self._sizes(stage))
+                )
+        return tuple(steps), Delivery(stages[last].n_bytes, ground, self._sizes(stages[last])), route.chain[last]
 
     # -- what the processes call ---------------------------------------------------------------------------------
 

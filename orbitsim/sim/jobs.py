@@ -13,6 +13,7 @@ from orbitsim.plan.delivery import Booking
 from orbitsim.plan.switching import Weights
 from orbitsim.sim.places import Server
 from orbitsim.sim.replay import Draws, Spent
+from orbitsim.sim.sizes import DrawnBytes
 from orbitsim.types.route import Route
 
 
@@ -62,6 +63,8 @@ class Step:
         Weights that computing needs on the node; None where all are in memory.
     draws : Draws or None
         Times of computing by mini-batch, in place of `seconds`.
+    sizes : DrawnBytes or None
+        Bytes to send by mini-batch, in place of `n_bytes`, which is their mean.
 
     Attributes
     ----------
@@ -71,11 +74,13 @@ class Step:
         Whether waiting for it is waiting for a contact.
     count : int
         How often it was carried out.
+    drawn_bytes : float
+        Bytes that were sent where `sizes` says how many. [B]
     """
 
     __slots__ = (
-        "begins", "codec_s", "count", "curve", "delay_at", "draws", "ends_s", "energy_j", "gated", "has_outages",
-        "n_bytes", "node", "origin_s", "part", "seconds", "server", "starts_s", "weights",
+        "begins", "codec_s", "count", "curve", "delay_at", "drawn_bytes", "draws", "ends_s", "energy_j", "gated",
+        "has_outages", "n_bytes", "node", "origin_s", "part", "seconds", "server", "sizes", "starts_s", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -94,9 +99,12 @@ class Step:
         begins: bool = True,
         weights: Weights | None = None,
         draws: Draws | None = None,
+        sizes: DrawnBytes | None = None,
     ) -> None:
         self.weights = weights
         self.draws = draws
+        self.sizes = sizes
+        self.drawn_bytes = 0.0
         self.server = server
         self.node = node
         self.part = part
@@ -118,6 +126,11 @@ class Step:
     def opens_s(self, t_s: float) -> float:
         """Return when its link is open first, not before a time; infinite when it never is again. [s]"""
         return max(t_s, self.starts_s[bisect_right(self.ends_s, t_s)])
+
+    @property
+    def sent_bytes(self) -> float:
+        """What all executions of a sending step carried. [B]"""
+        return self.n_bytes * self.count if self.sizes is None else self.drawn_bytes
 
     @property
     def spent(self) -> Spent:
@@ -160,10 +173,17 @@ class Delivery:
         Results, an activation or raw tiles of one mini-batch. [B]
     ground : mapping of int to GroundStage
         What each station computes with it; empty when results are delivered. Only these stations are asked then.
+    sizes : DrawnBytes or None
+        Bytes by mini-batch, in place of `n_bytes`, which is their mean.
     """
 
     n_bytes: float
     ground: Mapping[int, GroundStage]
+    sizes: DrawnBytes | None = None
+
+    def bytes_of(self, batch: MiniBatch) -> float:
+        """Return the bytes of a mini-batch. [B]"""
+        return self.n_bytes if self.sizes is None else self.sizes.bytes_of(batch.task.index, batch.index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ def _within_capacity(servers: Sequence[Server], steps: Sequence[Step], start_s: 
             limits[curve] = float(curve.integral_bits(start_s, end_s))
         on_server.setdefault(step.server.index, set()).add(curve)
         # A link keeps its one curve object, also where several links share a server.
-        on_link.setdefault(id(curve), (step.server.name, curve, []))[2].append(step.n_bytes * step.count)
+        on_link.setdefault(id(curve), (step.server.name, curve, []))[2].append(step.sent_bytes)
     for name, curve, n_bytes in on_link.values():
         check(f"a link of {name}", math.fsum(n_bytes), limits[curve])
     for server in servers:

@@ -21,6 +21,7 @@ from orbitsim.sim.processes import Advance, Rebook, serve
 from orbitsim.sim.recorder import Recorder
 from orbitsim.sim.replay import Counter, Draws, StageReplay
 from orbitsim.sim.samples import NodeReplay
+from orbitsim.sim.sizes import DrawnBytes
 
 Execution = Literal["overlapped", "sequential", "serial"]
 
@@ -189,7 +190,9 @@ class Network:
             draws=draws,
         )
 
-    def send(self, source: int, target: int, n_bytes: float, *, begins: bool = True) -> Step:
+    def send(
+        self, source: int, target: int, n_bytes: float, *, begins: bool = True, sizes: DrawnBytes | None = None
+    ) -> Step:
         """Return the step of sending bytes over the link from one node to another.
 
         Parameters
@@ -200,6 +203,8 @@ class Network:
             Bytes of one mini-batch. [B]
         begins : bool
             Whether a mini-batch on this link has begun its plan.
+        sizes : DrawnBytes or None
+            Bytes by mini-batch, in place of `n_bytes`, which is their mean.
         """
         link = self._world.link(source, target)
         return Step(
@@ -210,4 +215,5 @@ class Network:
             n_bytes=n_bytes,
             delay_at=link.delay_at,
             begins=begins,
+            sizes=sizes,
         )

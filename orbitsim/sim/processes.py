@@ -99,7 +99,9 @@ def serve(
                 duration = step.seconds if draws is None else draws.draw(batch.task.index, batch.index)
                 batch.started = True
             else:
-                finish = curve.finish_at(start, step.n_bytes)
+                sizes = step.sizes
+                n_bytes = step.n_bytes if sizes is None else sizes.bytes_of(batch.task.index, batch.index)
+                finish = curve.finish_at(start, n_bytes)
                 if (finish > batch.deadline_s or finish == _NEVER) and batch.booking is not None and step.gated:
                     rebook(batch, start)
                     break
@@ -122,9 +124,9 @@ def serve(
             else:
                 task = batch.task
                 if part is _ISL:
-                    task.isl_bytes += step.n_bytes
+                    task.isl_bytes += n_bytes
                 else:
-                    task.downlink_bytes += step.n_bytes
+                    task.downlink_bytes += n_bytes
                 closed = curve.closed_seconds_between(start, end) if step.has_outages else 0.0
                 if step.gated:
                     waited = curve.closed_seconds_between(batch.arrived_s, start) if start > batch.arrived_s else 0.0
@@ -134,7 +136,9 @@ def serve(
                     parts[_QUEUE] += start - batch.arrived_s + closed
                 busy = duration - closed
                 parts[part] += busy
-                server.n_bytes += step.n_bytes
+                server.n_bytes += n_bytes
+                if sizes is not None:
+                    step.drawn_bytes += n_bytes
             server.busy_s += busy
             server.n_served += 1
             step.count += 1

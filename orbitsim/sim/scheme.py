@@ -11,6 +11,7 @@ from orbitsim.sim.jobs import GroundStage, Step, Task
 from orbitsim.sim.network import Execution
 from orbitsim.sim.recorder import Passages
 from orbitsim.sim.samples import NodeReplay
+from orbitsim.sim.sizes import ByteReplay
 from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
@@ -39,6 +40,8 @@ class SchemeJob:
         How nodes work.
     replay : mapping of int to NodeReplay
         Nodes whose stage times are replayed.
+    bytes_replay : ByteReplay or None
+        What the bytes of encoded activations are drawn from; None: every mini-batch has their mean.
     """
 
     fixed: bool
@@ -50,6 +53,7 @@ class SchemeJob:
     task_starts: Sequence[tuple[int, float]]
     execution: Execution = "overlapped"
     replay: Mapping[int, NodeReplay] = field(default_factory=dict)
+    bytes_replay: ByteReplay | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ KINDS = ("identity", "uniform", "topk", "mask", "transform")
 MARGIN = 0.02  # calibration aims this much above a target ratio: other images compress a little differently
 _FEW = 48  # images to fit to while a setting is sought
 _SMALLEST_WEIGHT = 1e-12
+# Price of a bit in rounding. At several cuts in a row the full price of one codec alone (1) is too much: what rounding
+# down takes away adds up. On calibration images of the 14-class subset, four cuts of the ViT-S/14: 20.6x with an error
+# of 0.0265 at 1, 25.7x with 0.0288 at 0.3, 23.6x with 0.0252 at 0.
+_SLOPE = 0.3
 _MOST_LEVELS = 127  # magnitudes of eight bits above zero
 
 Fit = Callable[[int, Tensor], Codec]
@@ -180,6 +184,7 @@ class _Chain:
         kind = self._method.kind
         if kind == "transform":
             weight = float((gradient.double() ** 2).mean())
+            chosen.setdefault("slope", _SLOPE)
             chosen["step"] = float(chosen["step"]) / math.sqrt(max(weight, _SMALLEST_WEIGHT))
             return fit_codec("transform", x, gradient, **chosen)
         if kind == "uniform":
