@@ -106,7 +106,8 @@ def fit_transform(
     metric: str = "full",
     n_classes: int = 32,
     n_levels: int = 255,
-    slope: float = 1.0,
+    slope: float = 0.0,
+    centroids: bool = False,
 ) -> TransformCodec:
     """Return a calibrated transform codec, in evaluation mode.
 
@@ -128,6 +129,15 @@ def fit_transform(
         See `TransformCodec`.
     slope : float
         Price of a bit in rounding and dropping, relative to reverse water-filling's; 0 rounds to nearest. [1]
+    centroids : bool
+        Whether a symbol is restored to the mean of the coefficients behind it instead of the middle of its interval.
+
+    Notes
+    -----
+    Slope and centroids both lower the squared error of the activation at a given number of bytes, and both take energy
+    out of it. Behind a transformer's next norms that is worth less than it costs: on a pretrained ViT-S/14 with four
+    cuts the error of the final features at 28 to 29 times fewer bytes was 0.039 with centroids and 0.032 without, and a
+    slope of 0.3 paid for its bytes with more error than a larger step does. So neither is the default.
     """
     if (step is None) == (error is None):
         raise InputError("expected either a step or an error of the transform codec, and not both")
@@ -137,20 +147,20 @@ def fit_transform(
     with torch.no_grad():
         transform = fit_channel_transform(x, grid, gradient, metric)
         if step is not None:
-            return _with_step(x, transform, grid, step, n_classes, n_levels, slope)
+            return _with_step(x, transform, grid, step, n_classes, n_levels, slope, centroids)
         assert error is not None  # noqa: S101 (for the type checker; one of the two is given)
         few = x[:: max(1, len(x) // 16)]
         total = float(((few - few.mean((0, 1))).double() ** 2).sum())
         low, high = (math.log(float(transform.variance.sum().sqrt()) * scale) for scale in (1e-6, 10.0))
         for _ in range(14):
             middle = (low + high) / 2.0
-            codec = _with_step(few, transform, grid, math.exp(middle), n_classes, n_levels, slope)
+            codec = _with_step(few, transform, grid, math.exp(middle), n_classes, n_levels, slope, centroids)
             reached = float(((codec(few) - few).double() ** 2).sum()) / total
             low, high = (middle, high) if reached < error else (low, middle)
-        return _with_step(x, transform, grid, math.exp(low), n_classes, n_levels, slope)
+        return _with_step(x, transform, grid, math.exp(low), n_classes, n_levels, slope, centroids)
 
 
-def fit_models(codec: TransformCodec, x: Tensor, slope: float = 1.0) -> None:
+def fit_models(codec: TransformCodec, x: Tensor, slope: float = 0.0, centroids: bool = False) -> None:
     """Fit everything but transform and step to a codec's own coefficients, in place: bounds, tables, roundings.
 
     Needed again whenever training has changed the transform or the step.
@@ -161,7 +171,7 @@ def fit_models(codec: TransformCodec, x: Tensor, slope: float = 1.0) -> None:
         Codec whose transform and step are fixed.
     x : Tensor, (samples, tokens, channels)
         Activations of calibration samples.
-    slope : float
+    slope, centroids
         See `fit_transform`.
     """
     with torch.no_grad():
@@ -184,23 +194,34 @@ def fit_models(codec: TransformCodec, x: Tensor, slope: float = 1.0) -> None:
         codec.classes.copy_(torch.from_numpy(classes))
         codec.tables.copy_(torch.from_numpy(counts / counts.sum(1, keepdims=True)))
         codec.thresholds.copy_(torch.from_numpy(thresholds))
-        codec.shrinkage.copy_(torch.from_numpy(centroid_shrinkage(planes, classes, thresholds, codec.n_classes)))
+        if centroids:
+            shrinkage = centroid_shrinkage(planes, classes, thresholds, codec.n_classes)
+            codec.shrinkage.copy_(torch.from_numpy(shrinkage))
+        else:
+            codec.shrinkage.zero_()
         codec.log_scale.copy_(torch.from_numpy(np.log(np.maximum(spread, 1e-3))).to(device))
 
 
 def _with_step(
-    x: Tensor, transform: ChannelTransform, grid: TokenGrid, step: float, n_classes: int, n_levels: int, slope: float
+    x: Tensor,
+    transform: ChannelTransform,
+    grid: TokenGrid,
+    step: float,
+    n_classes: int,
+    n_levels: int,
+    slope: float,
+    centroids: bool,
 ) -> TransformCodec:
     """Return the codec of a transform and a step: components that never pass a threshold are left out."""
     # The mean over a block gathers up to all of a component's variance; below 1/16 of a step nothing ever rounds up.
     gain = float(grid.block_size)
     n_components = max(1, int((transform.variance * gain > (step / 16.0) ** 2).sum()))
     codec = _codec(x, transform, grid, step, n_components, n_classes, n_levels)
-    fit_models(codec, x, slope)
+    fit_models(codec, x, slope, centroids)
     n_used = _n_used(codec)
     if n_used < n_components:
         codec = _codec(x, transform, grid, step, n_used, n_classes, n_levels)
-        fit_models(codec, x, slope)
+        fit_models(codec, x, slope, centroids)
     return codec.eval()
 
 
