@@ -135,9 +135,9 @@ def fit_transform(
     Notes
     -----
     Slope and centroids both lower the squared error of the activation at a given number of bytes, and both take energy
-    out of it, which costs more behind a transformer's next norms. On a pretrained ViT-S/14 with four cuts centroids made
-    the error of the final features a fifth larger, so they are off; a slope of 1 made it larger by half, one of 0.1 to 0.3
-    smaller by a tenth (all at 29 times fewer bytes).
+    out of it, which costs more behind a transformer's next norms. On a pretrained ViT-S/14 with four cuts centroids
+    made the error of the final features a fifth larger, so they are off; a slope of 1 made it larger by half, one of
+    0.1 to 0.3 smaller by a tenth (all at 29 times fewer bytes).
     """
     if (step is None) == (error is None):
         raise InputError("expected either a step or an error of the transform codec, and not both")
