@@ -14,7 +14,7 @@ from orbitsim.cli.terminal import progress_bar, warn
 from orbitsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from orbitsim.neural.training.train_codec import CodecRequest
+    from orbitsim.neural.training.codec_request import CodecRequest
 
 NAME = "train"
 EXAMPLE = (
@@ -111,7 +111,8 @@ def command(
     from orbitsim.neural.extra import require_neural
 
     require_neural()
-    from orbitsim.neural.training.train_codec import CodecRequest, train_codec
+    from orbitsim.neural.training.codec_request import CodecRequest
+    from orbitsim.neural.training.train_codec import train_codec
 
     request: CodecRequest = CodecRequest(
         model=model,

@@ -154,7 +154,7 @@ def make_codecs(
         target_ratio,
         *_STEP_RANGE,
         start=_STEP,
-        tolerance=0.02,
+        tolerance=0.05,
     )
     step = found.setting
     for _ in range(_STEP_ROUNDS):  # all samples make other components and tables than a few of them

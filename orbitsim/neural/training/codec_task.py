@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,11 @@ from orbitsim.neural.codecs.gumbel import GumbelCodec, gumbel_temperature
 from orbitsim.neural.codecs.transform import TransformCodec
 from orbitsim.neural.images import IntArray, normalised
 from orbitsim.neural.split import SplitModel
+from orbitsim.neural.training.codec_options import CodecOptions, learning_groups
 from orbitsim.neural.training.codec_setup import refit
 from orbitsim.neural.training.image_data import ImageData
 from orbitsim.neural.training.loop import ParameterGroup, Place, Progress
+from orbitsim.neural.training.mask_share import shift_to_share
 from orbitsim.neural.training.objective import feature_error, output_variance, smoothed_cross_entropy
 from orbitsim.neural.training.precision import mixed
 from orbitsim.neural.training.schedules import pruned_share
@@ -24,55 +25,6 @@ from orbitsim.neural.training.streams import numpy_stream
 
 Head = Callable[[Tensor], Tensor]  # output of the model to logits of classes
 KEEP_TOLERANCE = 0.02  # of the target share, within which a mask counts as having reached it
-_SMALLEST_RMS = 1e-3  # of a tensor of zeros, for its learning rate
-_ABSOLUTE = ("logits", "log_scale")  # parameters whose natural unit is 1
-
-
-@dataclass(frozen=True)
-class CodecOptions:
-    """What is trained, and towards what.
-
-    Attributes
-    ----------
-    objective : str
-        ``features`` or ``cross-entropy``.
-    learn : tuple of str
-        Names of the codecs' parameters that learn; others stay as calibrated.
-    rate : float
-        Learning rate of codecs: of masks' logits as it is, of other tensors relative to their root mean square.
-    finetune : str
-        ``none``, ``norms`` (the parameters of normalisation layers) or ``all``.
-    finetune_rate : float
-        Learning rate of the backbone, relative to each tensor's root mean square. [1]
-    trade_off : float
-        Weight of a bit per value in the loss.
-    target_keep : float or None
-        Share of values that masks shall keep, over all cuts; after each step a common shift of the logits holds them
-        on the way to it (`pruned_share`). [1]
-    sparsity_weight : float
-        Weight of the expected share of kept values in the loss (Eq. 4 of paper 001), for masks without a target.
-    temperature : tuple of float
-        Of masks: at the start and the smallest.
-    augment : bool
-        Whether training images are turned, mirrored and shifted.
-    precision : str
-        That the model computes in; codecs always compute in full precision.
-    seed : int
-        Of every stream.
-    """
-
-    objective: str = "features"
-    learn: tuple[str, ...] = ()
-    rate: float = 1e-4
-    finetune: str = "none"
-    finetune_rate: float = 1e-5
-    trade_off: float = 0.0
-    target_keep: float | None = None
-    sparsity_weight: float = 0.0
-    temperature: tuple[float, float] = (1.0, 0.1)
-    augment: bool = True
-    precision: str = "fp32"
-    seed: int = 1
 
 
 class CodecTask:
@@ -118,9 +70,7 @@ class CodecTask:
         self.masks = [codec for codec in self.codecs if isinstance(codec, GumbelCodec)]
         self.start_keep = self.keep_share()
         self.place = Place(0, 0, 0, 0)
-        for parameter in split.parameters():
-            parameter.requires_grad_(False)
-        self._groups = self._choose()
+        self._groups = learning_groups(split, self.codecs, options)
         with torch.no_grad(), mixed(options.precision, self.device):
             one = split.activations(self.refit_input[:1])
         self.n_values = [activation.numel() for activation in one]  # of one image at each cut
@@ -132,26 +82,6 @@ class CodecTask:
     def groups(self) -> list[ParameterGroup]:
         """Return the codecs' learning parameters and the backbone's, a group for each tensor."""
         return self._groups
-
-    def _choose(self) -> list[ParameterGroup]:
-        options = self.options
-        chosen = {
-            f"codec.{number}.{name}": (parameter, options.rate)
-            for number, codec in enumerate(self.codecs)
-            if codec is not None
-            for name, parameter in codec.named_parameters()
-            if name in options.learn
-        }
-        if options.finetune != "none":
-            for name, parameter in backbone_parameters(self.split, options.finetune).items():
-                chosen[f"backbone.{name}"] = (parameter, options.finetune_rate)
-        groups = []
-        for name, (parameter, rate) in chosen.items():
-            parameter.requires_grad_()
-            rms = max(float(parameter.detach().double().square().mean().sqrt()), _SMALLEST_RMS)
-            scale = 1.0 if name.rpartition(".")[2] in _ABSOLUTE else rms
-            groups.append(ParameterGroup({name: parameter}, rate * scale))
-        return groups
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the codecs' whole state and what learns of the backbone."""
@@ -167,11 +97,11 @@ class CodecTask:
     # A step
 
     def prepare(self, place: Place) -> None:
-        """Anneal the masks' temperature (Eq. 5, by steps) and set codecs to training mode."""
+        """Anneal the masks' temperature (Eq. 5, by steps) and set the codecs' mode."""
         self.place = place
         for mask in self.masks:
             mask.temperature.fill_(gumbel_temperature(place.step, max(place.n_steps, 1), *self.options.temperature))
-        self.split.codecs.train()
+        self.split.codecs.train(self.options.noise)
 
     def loss(self, samples: IntArray, place: Place, micro_batch: int) -> tuple[Tensor, dict[str, float]]:
         """Return distortion plus weighted rate of some training images."""
@@ -298,78 +228,3 @@ class CodecTask:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take nothing over."""
-
-
-def shift_to_share(masks: Sequence[GumbelCodec], share: float) -> None:
-    """Shift the logits of all masks by one number, so that together they keep a share of their values, in place.
-
-    Parameters
-    ----------
-    masks : sequence of GumbelCodec
-        Masks; where logits are equal the share is met as far as it can be.
-    share : float
-        In (0, 1]. [1]
-    """
-    logits = torch.cat([mask.logits.detach().flatten() for mask in masks])
-    n_kept = min(max(round(share * len(logits)), 1), len(logits))
-    ordered = logits.sort(descending=True).values
-    last = ordered[n_kept - 1]
-    border = (last + ordered[n_kept]) / 2.0 if n_kept < len(logits) else last - 1.0
-    if n_kept < len(logits) or last <= 0.0:
-        for mask in masks:
-            mask.logits.data.sub_(border)
-
-
-def backbone_parameters(split: SplitModel, which: str) -> dict[str, nn.Parameter]:
-    """Return the parameters of the stages that are fine-tuned, by name; a shared one once.
-
-    Parameters
-    ----------
-    split : SplitModel
-        The model.
-    which : str
-        ``norms`` or ``all``.
-    """
-    chosen: dict[str, nn.Parameter] = {}
-    seen: set[int] = set()
-    for path, module in split.stages.named_modules():
-        if which == "norms" and "Norm" not in type(module).__name__:
-            continue
-        for name, parameter in module.named_parameters(recurse=False):
-            if id(parameter) not in seen:
-                seen.add(id(parameter))
-                chosen[f"{path}.{name}"] = parameter
-    return chosen
-
-
-def local_trade_off(task: CodecTask, images: Sequence[int], spread: float = 0.1) -> float:
-    """Return how much error a bit per value saves where the transform codecs stand: -dD / dR along their common step.
-
-    With this weight in the loss, the start is the best point of its own rate-distortion curve, so whatever training
-    gains is gained against that curve and not along it.
-
-    Parameters
-    ----------
-    task : CodecTask
-        With transform codecs; left as it was.
-    images : sequence of int
-        Training images to measure with.
-    spread : float
-        Relative change of the step, up and down. [1]
-    """
-    saved = {name: tensor.detach().clone() for name, tensor in task.tensors().items()}
-    x = normalised(task.data.train_images[list(images)])
-    reference, labels = task.outputs(x), task.data.train_labels[list(images)]
-    task.split.codecs.eval()
-    found = []
-    for factor in (1.0 - spread, 1.0 + spread):
-        for codec in task.codecs:
-            if isinstance(codec, TransformCodec):
-                codec.step.data.mul_(factor)
-        task.refit()
-        found.append(task.measure(x, reference, labels))
-        for name, tensor in task.tensors().items():
-            tensor.data.copy_(saved[name])
-    fine, coarse = found
-    slope = (coarse["feature_error"] - fine["feature_error"]) / (fine["bits_per_value"] - coarse["bits_per_value"])
-    return max(float(slope), 0.0)

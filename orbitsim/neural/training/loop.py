@@ -168,7 +168,6 @@ class _Progress:
     sums: dict[str, float] = field(default_factory=dict)
     n_summed: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
-    elapsed_s: float = 0.0
 
 
 def train(
@@ -243,7 +242,7 @@ class _Run:
         self.per_epoch = max(1, math.ceil(task.n_samples / (settings.batch_size * settings.accumulate)))
         self.at = _Progress()
         self.best: dict[str, Tensor] = {}
-        self.began = self.written = time.monotonic()
+        self.written = time.monotonic()
 
     def go(self, resume: bool) -> list[dict[str, Any]]:
         if resume and self.path.exists():
@@ -328,9 +327,6 @@ class _Run:
 
     def _write(self) -> None:
         moments, optimiser = optimiser_state(self.optimiser) if self.optimiser is not None else ({}, [])
-        now = time.monotonic()
-        self.at.elapsed_s += now - self.began
-        self.began = now
         groups = {"now": self.task.tensors(), "best": self.best, "optimiser": moments}
         state = {
             "fingerprint": self.fingerprint,

@@ -35,7 +35,7 @@ def chosen_device(name: str) -> torch.device:
         raise InputError(Problem("device", f"expected cpu, cuda or cuda:N, got {name!r}"))
     if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
         raise InputError(Problem("device", f"expected a device that torch finds, got {name!r}"))
-    return device
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
 def mixed(precision: str, device: torch.device) -> torch.autocast:

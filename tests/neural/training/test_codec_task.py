@@ -15,13 +15,14 @@ pytest.importorskip("constriction")
 from orbitsim.errors import InputError  # noqa: E402
 from orbitsim.neural.codecs import load_codec, make_codec  # noqa: E402
 from orbitsim.neural.images import normalised  # noqa: E402
+from orbitsim.neural.training.codec_request import CodecRequest  # noqa: E402
 from orbitsim.neural.training.codec_setup import make_codecs, real_ratio, take_samples  # noqa: E402
-from orbitsim.neural.training.codec_task import shift_to_share  # noqa: E402
 from orbitsim.neural.training.image_data import split_images  # noqa: E402
+from orbitsim.neural.training.mask_share import shift_to_share  # noqa: E402
 from orbitsim.neural.training.objective import feature_error, output_variance  # noqa: E402
 from orbitsim.neural.training.small_vit import small_vit  # noqa: E402
 from orbitsim.neural.training.train_backbone import BackboneRequest, train_backbone  # noqa: E402
-from orbitsim.neural.training.train_codec import CodecRequest, train_codec  # noqa: E402
+from orbitsim.neural.training.train_codec import train_codec  # noqa: E402
 from orbitsim.neural.zoo import load_model  # noqa: E402
 
 CLASSES = ("blue", "green", "red")

@@ -1,0 +1,130 @@
+"""What a user asks of a training run, and all that is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from orbitsim.errors import Problem
+from orbitsim.neural.codecs import CODECS
+from orbitsim.neural.training.objective import OBJECTIVES
+from orbitsim.neural.training.precision import precision_problems
+
+FINETUNE = ("none", "norms", "all")
+KINDS = tuple(CODECS)
+
+
+@dataclass(frozen=True)
+class CodecRequest:
+    """What is to be trained.
+
+    Attributes
+    ----------
+    model : str
+        See `orbitsim.neural.zoo.load_model`.
+    data : str
+        Folder with one sub-folder of images a class.
+    cuts : tuple of int
+        Blocks before each cut; all cuts at once.
+    codec : str
+        Kind of the codecs.
+    settings : dict
+        Settings of the codecs.
+    target_keep : float or None
+        Share of values kept by masks and Top-k. [1]
+    sparsity_weight : float or None
+        Weight of Eq. (4) of paper 001 for masks, in place of a target.
+    target_ratio : float or None
+        Bytes in fp32 over real bytes that the transform starts from. [1]
+    objective : str or None
+        ``features`` or ``cross-entropy``; by default cross entropy where the model has a classifier of the data's
+        classes.
+    trade_off : float or None
+        Price of a bit per value; by default what it is worth where transform codecs start, and nothing for others.
+    rate, finetune, finetune_rate, augment
+        See `CodecOptions`; without a rate that of the kind.
+    learn : tuple of str or None
+        See `CodecOptions`; by default all parameters of the kind.
+    n_epochs, batch_size, accumulate, patience, precision, seed, checkpoint_every_s
+        See `LoopSettings`.
+    held_out : float
+        Share of each class in the held-out part. [1]
+    per_class : int or None
+        Only so many images of each class.
+    n_calibration : int
+        Training images that codecs are calibrated with. [1]
+    accuracy : bool
+        Whether a probe is fitted to a backbone without a head, which takes a pass over all training images.
+    device : str
+        cpu, cuda or cuda:N.
+    threads : int
+        Processor threads; the same number is needed for the same bits.
+    """
+
+    model: str
+    data: str
+    cuts: tuple[int, ...]
+    codec: str = "transform"
+    settings: dict[str, Any] = field(default_factory=dict)
+    target_keep: float | None = None
+    sparsity_weight: float | None = None
+    target_ratio: float | None = None
+    objective: str | None = None
+    trade_off: float | None = None
+    rate: float | None = None
+    learn: tuple[str, ...] | None = None
+    finetune: str = "none"
+    finetune_rate: float = 1e-5
+    augment: bool = True
+    n_epochs: int = 2
+    batch_size: int = 8
+    accumulate: int = 2
+    patience: int = 0
+    precision: str = "fp32"
+    seed: int = 1
+    checkpoint_every_s: float = 60.0
+    held_out: float = 0.2
+    per_class: int | None = None
+    n_calibration: int = 128
+    accuracy: bool = True
+    device: str = "cpu"
+    threads: int = 1
+
+    def problems(self) -> list[Problem]:
+        """Return all that is wrong with the request before anything is loaded."""
+        found = precision_problems(self.precision, self.device)
+        choices = {"codec": (self.codec, KINDS), "finetune": (self.finetune, FINETUNE)}
+        if self.objective is not None:
+            choices["objective"] = (self.objective, OBJECTIVES)
+        for key, (value, accepted) in choices.items():
+            if value not in accepted:
+                found.append(Problem(f"--{key}", f"expected one of {', '.join(accepted)}, got {value!r}"))
+        if not self.cuts:
+            found.append(Problem("--cuts", "expected at least one cut"))
+        if self.codec == "gumbel" and (self.target_keep is None) == (self.sparsity_weight is None):
+            found.append(Problem("--target-keep", "expected a share that the mask shall keep, or --sparsity-weight"))
+        if self.target_keep is not None:
+            if self.codec in KINDS and self.codec not in ("gumbel", "topk", "random-topk"):
+                found.append(Problem("--target-keep", f"expected only with a mask or Top-k, not with {self.codec}"))
+            if not 0.0 < self.target_keep <= 1.0:
+                found.append(Problem("--target-keep", f"expected above 0 and at most 1, got {self.target_keep}"))
+        if self.target_ratio is not None:
+            if self.codec in KINDS and self.codec != "transform":
+                found.append(Problem("--target-ratio", f"expected only with transform codecs, not with {self.codec}"))
+            if not 1.0 < self.target_ratio < 1e4:
+                found.append(Problem("--target-ratio", f"expected above 1 and below 10000, got {self.target_ratio}"))
+        positive = {"--batch-size": self.batch_size, "--accumulate": self.accumulate, "--threads": self.threads}
+        positive["--calibration-images"] = self.n_calibration
+        found += [Problem(key, f"expected at least 1, got {n}") for key, n in positive.items() if n < 1]
+        not_negative = {"--epochs": self.n_epochs, "--patience": self.patience, "--seed": self.seed}
+        found += [Problem(key, f"expected at least 0, got {n}") for key, n in not_negative.items() if n < 0]
+        rates = {"--rate": self.rate, "--finetune-rate": self.finetune_rate, "--trade-off": self.trade_off}
+        rates["--sparsity-weight"] = self.sparsity_weight
+        found += [
+            Problem(key, f"expected a number of at least 0, got {value}")
+            for key, value in rates.items()
+            if value is not None and not 0.0 <= value < float("inf")
+        ]
+        if not 0.0 < self.held_out < 1.0:
+            found.append(Problem("--held-out", f"expected a share between 0 and 1, got {self.held_out}"))
+        return found
