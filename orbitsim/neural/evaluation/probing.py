@@ -13,6 +13,7 @@ from orbitsim.neural.probe import LinearProbe, fit_probe
 
 BoolArray = NDArray[np.bool_]
 N_FOLDS = 5
+STRENGTHS = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # of the penalty; the least loss on inner folds lies well inside
 
 
 class CrossValidatedProbe:
@@ -38,7 +39,13 @@ class CrossValidatedProbe:
             kept = clean.folder / f"probe-{len(clean)}-{n_folds}-{seed}-{number}.npz"
             known = _load(kept)
             if known is None:
-                known = fit_probe(clean.pooled[outside], clean.labels[outside], n_classes=n_classes, seed=seed)
+                known = fit_probe(
+                    clean.pooled[outside],
+                    clean.labels[outside],
+                    n_classes=n_classes,
+                    strengths=STRENGTHS,
+                    seed=seed,
+                )
                 _save(kept, known)
             self.probes.append(known)
 
