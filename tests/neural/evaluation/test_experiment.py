@@ -211,3 +211,34 @@ def test_a_model_with_a_head_only_is_refused(world, tmp_path):
                                         "intermediate_size": 24, "image_size": 32, "patch_size": 8})  # fmt: skip
     with pytest.raises(InputError, match="without a head"):
         Experiment(parts, [1], tmp_path)
+
+
+def test_codecs_trained_with_a_backbone_run_on_that_backbone(experiment, world, tmp_path):
+    """Errors and probe stay those of the model itself; another backbone moves them, the same one does not."""
+    from orbitsim.neural.codecs import make_codec, save_codec
+    from orbitsim.neural.evaluation.backbone import evaluation_model
+    from orbitsim.neural.evaluation.trained import TrainedCodecs
+    from orbitsim.neural.training.artefacts import codec_file, save_backbone
+
+    rows = {}
+    for name in ("frozen", "same", "tuned"):
+        folder = tmp_path / name
+        folder.mkdir()
+        for cut in (1, 3):
+            save_codec(make_codec("uniform", bits=6).eval(), codec_file(folder, cut))
+        if name != "frozen":
+            parts = evaluation_model(world["model"])
+            if name == "tuned":
+                for parameter in parts.blocks[0].parameters():
+                    parameter.data.mul_(2.0)
+            save_backbone(parts, folder / "backbone")
+        rows[name] = experiment.run(RowSpec(world["one"], TrainedCodecs(str(folder), name), 1, world["two"]))
+    np.testing.assert_array_equal(rows["frozen"].coded_bytes, rows["same"].coded_bytes)
+    assert rows["frozen"].token_error == rows["same"].token_error
+    np.testing.assert_array_equal(rows["frozen"].clean_right, rows["tuned"].clean_right)
+    assert rows["tuned"].token_error > 2.0 * rows["frozen"].token_error
+    assert rows["same"].found["backbone"] != rows["tuned"].found["backbone"]
+    with pytest.raises(InputError, match="one for each cut"):
+        TrainedCodecs(str(tmp_path / "frozen")).load((1, 2, 3))
+    with pytest.raises(InputError, match="found none"):
+        TrainedCodecs(str(tmp_path)).files()
