@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,8 +16,8 @@ EXAMPLE = (
 
 
 def command(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A trace.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another trace.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="A trace (Parquet), or the name of a shipped one.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     fmt: FormatOption = Format.TABLE,
     ignore: Annotated[
         list[str] | None,
@@ -28,11 +27,11 @@ def command(
     """Compare matching profiles of two traces: ratio B/A of each block, and whether it is more than noise."""
     import pandas as pd
 
+    from orbitsim.loading.device_traces import trace_at
     from orbitsim.workload.trace_compare import compare_profiles
-    from orbitsim.workload.traces import read_trace
 
     ignored = [name.strip().replace("-", "_") for names in ignore or () for name in names.split(",")]
-    found = compare_profiles(read_trace(a).profiles(), read_trace(b).profiles(), ignore=ignored)
+    found = compare_profiles(trace_at(a).profiles(), trace_at(b).profiles(), ignore=ignored)
     records: list[dict[str, object]] = []
     for comparison in found:
         one, other = comparison.a, comparison.b

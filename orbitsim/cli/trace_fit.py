@@ -53,11 +53,11 @@ def command(
 
 
 def _profiles(names: list[str]) -> list[Profile]:
-    from orbitsim.loading.device_traces import named_trace
+    from orbitsim.loading.device_traces import trace_at
     from orbitsim.workload.traces import find_traces
 
     chosen = names or [str(path) for path in find_traces()]
-    return [profile for name in chosen for profile in named_trace(name, "TRACE").profiles()]
+    return [profile for name in chosen for profile in trace_at(name).profiles()]
 
 
 def _nothing(*, leave_one_out: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,14 +28,14 @@ _PLOTTED = 4  # profiles of which every block is drawn unless --blocks asks for 
 
 
 def command(
-    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="A trace (Parquet).")],
+    trace: Annotated[str, typer.Argument(metavar="TRACE", help="A trace (Parquet), or the name of a shipped one.")],
     fmt: FormatOption = Format.TABLE,
     blocks: Annotated[bool, typer.Option("--blocks", help="Draw the blocks of every profile.")] = False,
 ) -> None:
     """Show a trace: each profile with its sum, spread, origin and energy (table), or all rows (CSV, JSON)."""
-    from orbitsim.workload.traces import read_trace
+    from orbitsim.loading.device_traces import trace_at
 
-    found = read_trace(trace)
+    found = trace_at(trace)
     if fmt is Format.JSON:
         json.dump(_document(found), sys.stdout, indent=1, allow_nan=False, ensure_ascii=False)
         sys.stdout.write("\n")

@@ -70,6 +70,17 @@ def named_trace(name: str, key: str) -> Trace:
     return _read(str(path), status.st_mtime_ns, status.st_size)
 
 
+def trace_at(name: str) -> Trace:
+    """Read a trace that a command names: a file, whatever its suffix, or a shipped one.
+
+    Raises
+    ------
+    InputError
+        When there is none, or with every fault of the file.
+    """
+    return read_trace(name) if found_at(Path(name)) == "file" else named_trace(name, "TRACE")
+
+
 @lru_cache(maxsize=16)
 def _read(path: str, _mtime_ns: int, _size: int) -> Trace:
     """Read a trace once for checking and running a scenario; a file that has changed is read again."""
