@@ -13,7 +13,7 @@ from orbitsim.cli.terminal import progress_bar, warn
 
 NAME = "backbone"
 EXAMPLE = (
-    "Example: [bold]orbitsim codec backbone --model vit-tiny-64 --data images --out vit --precision bf16[/bold] and "
+    "Example: [bold]orbitsim codec backbone --model vit-tiny-48 --data images --out vit --precision bf16[/bold] and "
     "then [bold]orbitsim codec train --model vit/backbone ...[/bold]"
 )
 
@@ -22,10 +22,10 @@ def command(
     data: Annotated[str, typer.Option("--data", metavar="FOLDER", help="Images: one sub-folder a class.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for weights, measures and checkpoint.")],
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="vit-tiny-64, vit-small-64, vit-base-64 or vit-micro-16.")
-    ] = "vit-tiny-64",
-    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the images.")] = 30,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Images of one step.")] = 64,
+        str, typer.Option("--model", metavar="NAME", help="vit-tiny-48, vit-small-48, vit-base-48 or vit-micro-16.")
+    ] = "vit-tiny-48",
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the images.")] = 60,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Images of one step.")] = 32,
     patience: Annotated[int, typer.Option("--patience", help="Epochs without gain before the end; 0: never.")] = 0,
     rate: Annotated[float, typer.Option("--rate", metavar="X", help="Peak learning rate.")] = 1e-3,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Of matrices.")] = 0.05,

@@ -74,9 +74,15 @@ def command(
     ] = None,
     finetune_rate: Annotated[
         float, typer.Option("--finetune-rate", metavar="X", help="Learning rate of the backbone, relative.")
-    ] = 1e-5,
+    ] = 2e-5,
     learn: Annotated[
         str | None, typer.Option("--learn", metavar="NAME,NAME", help="Parameters of the codecs that learn.")
+    ] = None,
+    noise: Annotated[
+        bool | None,
+        typer.Option(
+            "--noise/--decoded", help="Train with noise (default of masks), or on decoded activations (of all others)."
+        ),
     ] = None,
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the images; 0 only calibrates.")] = 2,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Images of one pass.")] = 8,
@@ -129,6 +135,7 @@ def command(
         learn=tuple(learn.split(",")) if learn is not None else None,
         finetune=finetune,
         finetune_rate=finetune_rate,
+        noise=noise,
         augment=augment,
         n_epochs=epochs,
         batch_size=batch_size,

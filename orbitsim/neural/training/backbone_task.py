@@ -39,7 +39,7 @@ class BackboneOptions:
     rate: float = 1e-3
     weight_decay: float = 0.05
     smoothing: float = 0.1
-    mix_alpha: float = 0.8
+    mix_alpha: float = 0.2
     precision: str = "fp32"
     seed: int = 1
 

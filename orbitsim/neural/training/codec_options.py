@@ -54,7 +54,7 @@ class CodecOptions:
     learn: tuple[str, ...] = ()
     rate: float = 1e-4
     finetune: str = "none"
-    finetune_rate: float = 1e-5
+    finetune_rate: float = 2e-5
     trade_off: float = 0.0
     target_keep: float | None = None
     sparsity_weight: float = 0.0

@@ -43,8 +43,10 @@ class CodecRequest:
         Price of a bit per value; by default what it is worth where transform codecs start, and nothing for others.
     rate, finetune, finetune_rate, augment
         See `CodecOptions`; without a rate that of the kind.
+    noise : bool or None
+        See `CodecOptions`; by default only for kinds that draw what they keep.
     learn : tuple of str or None
-        See `CodecOptions`; by default all parameters of the kind.
+        See `CodecOptions`; by default logits of masks, and what the receiver of transforms adds and multiplies by.
     n_epochs, batch_size, accumulate, patience, precision, seed, checkpoint_every_s
         See `LoopSettings`.
     held_out : float
@@ -74,7 +76,8 @@ class CodecRequest:
     rate: float | None = None
     learn: tuple[str, ...] | None = None
     finetune: str = "none"
-    finetune_rate: float = 1e-5
+    finetune_rate: float = 2e-5
+    noise: bool | None = None
     augment: bool = True
     n_epochs: int = 2
     batch_size: int = 8

@@ -31,9 +31,9 @@ class SmallViT:
 
 
 SMALL_VITS = {
-    "vit-tiny-64": SmallViT(image_px=64, patch_px=8, width=192, n_blocks=6, n_heads=3),
-    "vit-small-64": SmallViT(image_px=64, patch_px=8, width=256, n_blocks=8, n_heads=4),
-    "vit-base-64": SmallViT(image_px=64, patch_px=8, width=384, n_blocks=10, n_heads=6),
+    "vit-tiny-48": SmallViT(image_px=48, patch_px=8, width=192, n_blocks=6, n_heads=3),
+    "vit-small-48": SmallViT(image_px=48, patch_px=8, width=256, n_blocks=8, n_heads=4),
+    "vit-base-48": SmallViT(image_px=48, patch_px=8, width=384, n_blocks=10, n_heads=6),
     "vit-micro-16": SmallViT(image_px=16, patch_px=4, width=32, n_blocks=4, n_heads=2),
 }
 _MLP_FACTOR = 2

@@ -44,8 +44,8 @@ class BackboneRequest:
 
     model: str
     data: str
-    n_epochs: int = 30
-    batch_size: int = 64
+    n_epochs: int = 60
+    batch_size: int = 32
     patience: int = 0
     rate: float = 1e-3
     weight_decay: float = 0.05

@@ -30,8 +30,9 @@ from orbitsim.neural.training.streams import numpy_stream
 from orbitsim.neural.training.trade_off import local_trade_off
 from orbitsim.neural.zoo import load_model
 
-_RATE = {"gumbel": 0.05, "transform": 3e-5}  # default learning rate of codecs by kind; see `CodecOptions.rate`
-_LEARN = {"gumbel": ("logits",), "transform": ("analysis", "synthesis", "centre", "step", "log_scale")}
+_RATE = {"gumbel": 0.05, "transform": 5e-5}  # default learning rate of codecs by kind; see `CodecOptions.rate`
+_LEARN = {"gumbel": ("logits",), "transform": ("synthesis", "centre")}
+_DRAWN = ("gumbel", "random-topk")  # kinds that draw what they keep in training
 _WEIGHED = ("gumbel", "transform")  # kinds that are calibrated with gradients
 _PROBE_BATCH = 16
 _N_TRADE_OFF = 32  # images with which the price of a bit is measured
@@ -158,6 +159,7 @@ def _task(
         trade_off=request.trade_off or 0.0,
         target_keep=request.target_keep,
         sparsity_weight=request.sparsity_weight or 0.0,
+        noise=request.codec in _DRAWN if request.noise is None else request.noise,
         augment=request.augment,
         precision=request.precision,
         seed=request.seed,
