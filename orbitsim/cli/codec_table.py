@@ -48,7 +48,7 @@ def command(
         typer.Option(
             "--methods",
             metavar="M,M",
-            help="KIND, KIND:10x, KIND:e0.03 (feature error) or KIND:k0.2 (share kept); five untrained ones if omitted.",
+            help="KIND, KIND:10x, KIND:e0.03 (feature error) or KIND:k0.2 (share kept); five untrained if omitted.",
         ),
     ] = None,
     trained: Annotated[
