@@ -114,10 +114,10 @@ def read_trace(path: str | Path) -> Trace:
     except OSError as error:
         raise InputError(Problem("", f"cannot be read: {error.strerror or error}", str(path))) from error
     try:
-        # Without threads and read-ahead: a thread of pyarrow that outlives the program's last line aborts it.
-        table = pq.read_table(
-            pa.BufferReader(content), page_checksum_verification=True, use_threads=False, pre_buffer=False
-        )
+        # Without threads, read-ahead and the scanner behind `read_table`, which has threads of its own: a thread of
+        # pyarrow that outlives the program's last line aborts it.
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True, pre_buffer=False) as file:
+            table = file.read(use_threads=False)
         records = table.to_pylist()
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
