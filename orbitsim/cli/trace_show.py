@@ -89,13 +89,8 @@ def _print(trace: Trace, every_block: bool) -> None:
         warn("note", str(note))
 
 
-def _parts(profile: Profile) -> list[BlockTiming]:
-    edges = (profile.embedding, *profile.blocks, profile.head)
-    return [row for row in edges if row is not None]
-
-
 def _summary(profile: Profile) -> tuple[str, ...]:
-    parts = _parts(profile)
+    parts = profile.parts
     every = [*parts, *([profile.forward] if profile.forward else [])]
     energies = [row.energy_j for row in parts] if parts else [row.energy_j for row in every]
     known = [value for value in energies if value is not None]
@@ -132,7 +127,7 @@ def _print_blocks(console: Console, profile: Profile) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    parts = _parts(profile)
+    parts = profile.parts
     if not parts:
         return
     top = max(row.mean_s for row in parts)

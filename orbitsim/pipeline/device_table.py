@@ -15,7 +15,7 @@ from orbitsim.plan.stages import ORIGINS
 from orbitsim.results.frames import frame
 from orbitsim.sim.jobs import Part
 from orbitsim.sim.scheme import SchemeRun
-from orbitsim.types.profile import BlockTiming, Profile
+from orbitsim.types.profile import Profile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def _basis(work: Work, name: str) -> dict[str, Any]:
     costs = work.costs[name]
     profile = costs.profile
     trace, sha256 = _trace_of(work, name)
-    rows = () if profile is None else parts_of(profile)
+    rows = () if profile is None else profile.parts
     samples = [len(row.samples_s or ()) for row in rows]
     temperatures = [row.temperature_k for row in rows if row.temperature_k is not None]
     return {
@@ -64,14 +64,9 @@ def _trace_of(work: Work, name: str) -> tuple[str | None, str | None]:
     return (None, None) if path is None else (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def parts_of(profile: Profile) -> tuple[BlockTiming, ...]:
-    """Return the rows whose times make up the model: embedding, blocks and head."""
-    return tuple(row for row in (profile.embedding, *profile.blocks, profile.head) if row is not None)
-
-
 def throttled_share(profile: Profile) -> float:
     """Return the share of the mean time of a model that lies in parts recorded as throttled; nan where none says."""
-    known = [row for row in parts_of(profile) if row.throttled is not None]
+    known = [row for row in profile.parts if row.throttled is not None]
     if not known:
         return math.nan
     return math.fsum(row.mean_s for row in known if row.throttled) / math.fsum(row.mean_s for row in known)

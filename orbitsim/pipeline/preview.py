@@ -15,7 +15,6 @@ from orbitsim.errors import InfeasibleError
 from orbitsim.orbit import geometry
 from orbitsim.orbit.contacts import find_contacts
 from orbitsim.orbit.sites import Mask
-from orbitsim.pipeline.device_table import parts_of
 from orbitsim.pipeline.jobs import JobFactory
 from orbitsim.pipeline.links import LinkBook
 from orbitsim.pipeline.run import build_world, task_starts
@@ -192,7 +191,7 @@ def _computers(work: Work) -> list[Line]:
             traced = work.traces[name]
             recorded = ""
             if traced.replay != "mean" and costs.profile is not None:
-                samples = [len(row.samples_s or ()) for row in parts_of(costs.profile)]
+                samples = [len(row.samples_s or ()) for row in costs.profile.parts]
                 n_samples = f"{min(samples)}" if len(set(samples)) == 1 else f"{min(samples)} to {max(samples)}"
                 recorded = f" of {n_samples} recorded executions"
             lines.append(Line(f"{name} replays", f"{traced.replay}{recorded}, {traced.trace.path}"))

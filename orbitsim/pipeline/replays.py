@@ -9,7 +9,7 @@ import numpy as np
 from orbitsim.pipeline.space import Space
 from orbitsim.pipeline.work import Work
 from orbitsim.plan.stages import ORIGINS
-from orbitsim.sim.samples import NodeReplay, Recording
+from orbitsim.sim.samples import NodeReplay, Recording, first_execution
 from orbitsim.sim.sizes import ByteReplay
 
 
@@ -34,6 +34,7 @@ def node_replays(work: Work, space: Space) -> dict[int, NodeReplay]:
             n_batches=work.n_batches,
             power_w=unknown if costs.energy_j is None else costs.energy_j / costs.compute_s,
             origin=np.array([ORIGINS.index(origin) for origin in costs.origin], dtype=np.int8),
+            first=first_execution(work.scenario.seed, space.names[node], recordings[device]),
         )
     return found
 

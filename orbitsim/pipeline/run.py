@@ -12,7 +12,7 @@ from orbitsim import catalog
 from orbitsim.errors import InfeasibleError
 from orbitsim.pipeline import records
 from orbitsim.pipeline.contact_table import contact_table
-from orbitsim.pipeline.device_table import compute_summary, device_table, parts_of
+from orbitsim.pipeline.device_table import compute_summary, device_table
 from orbitsim.pipeline.jobs import JobFactory
 from orbitsim.pipeline.link_table import link_table
 from orbitsim.pipeline.links import LinkBook
@@ -270,7 +270,7 @@ def _citations(work: Work) -> dict[str, str]:
     cited = {citation.text: citation.url or citation.doi for group in found for citation in group}
     profiles = [costs.profile for costs in work.costs.values() if costs.profile is not None]
     profiles += [profile for traced in work.traces.values() for profile in traced.profiles]
-    published = (row.citation for profile in profiles for row in parts_of(profile) if row.citation)
+    published = (row.citation for profile in profiles for row in profile.parts if row.citation)
     return cited | {citation: "" for citation in published if citation not in cited}
 
 

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from orbitsim.sim.samples import BLOCK, FloatArray, NodeReplay
+from orbitsim.sim.samples import CHUNK, FloatArray, NodeReplay
 
-_MOST_BLOCKS = 256  # kept of one stage; a block that is needed again is looked up again
+_MOST_CHUNKS = 256  # kept of one stage; a chunk that is needed again is looked up again
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,29 +114,29 @@ class StageReplay:
         self._codec_s = codec_s
         self._counter = counter
         self._in_order = node.order == "in-order"
-        self._blocks: dict[int, tuple[list[float], FloatArray]] = {}
+        self._chunks: dict[int, tuple[list[float], FloatArray]] = {}
         self._last: tuple[FloatArray, int] = (np.zeros((1, 5)), 0)
         self._totals = np.zeros(5)  # seconds; those of each origin; energy
 
     def draw(self, task: int, batch: int) -> float:
         """Return how long the stage takes for a mini-batch of a task, codec included. [s]"""
-        block, place = divmod(self._counter.take(), BLOCK) if self._in_order else (task, batch)
-        known = self._blocks.get(block)
+        chunk, place = divmod(self._counter.take(), CHUNK) if self._in_order else (task, batch)
+        known = self._chunks.get(chunk)
         if known is None:
-            known = self._look_up(block)
+            known = self._look_up(chunk)
         self._last = (known[1], place)
         return known[0][place]
 
-    def _look_up(self, block: int) -> tuple[list[float], FloatArray]:
-        if len(self._blocks) >= _MOST_BLOCKS:
-            self._blocks.clear()
-        layer_s = self._node.layer_s(block)[:, self._layers]
+    def _look_up(self, chunk: int) -> tuple[list[float], FloatArray]:
+        if len(self._chunks) >= _MOST_CHUNKS:
+            self._chunks.clear()
+        layer_s = self._node.layer_s(chunk)[:, self._layers]
         origin, power_w = self._node.origin[self._layers], self._node.power_w[self._layers]
         seconds = layer_s.sum(axis=1) + self._codec_s
         by_origin = [layer_s[:, origin == index].sum(axis=1) for index in range(3)]
         figures = np.column_stack((seconds, *by_origin, layer_s @ power_w))
-        self._blocks[block] = (seconds.tolist(), figures)
-        return self._blocks[block]
+        self._chunks[chunk] = (seconds.tolist(), figures)
+        return self._chunks[chunk]
 
     def done(self) -> None:
         """Note that the mini-batch drawn last is done."""

@@ -16,10 +16,12 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 Order = Literal["bootstrap", "in-order"]
 
-BLOCK = 1024
+CHUNK = 1024
 """Executions in recorded order that are looked up at once."""
 
-_STREAM = b"replay of recorded executions at "  # names the random streams of replays among all others of a seed
+# Name the random streams of replays among all others of a seed.
+_STREAM = b"replay of recorded executions at "
+_FIRST_STREAM = b"first recorded execution replayed at "
 
 
 class Recording:
@@ -59,10 +61,10 @@ class Recording:
         ValueError
             If a row of the profile has no samples.
         """
-        parts = [(profile.embedding, 0), *((row, i) for i, row in enumerate(profile.blocks))]
-        parts.append((profile.head, profile.n_layers - 1))
-        rows = [(row.samples_s or (), layer) for row, layer in parts if row is not None]
-        return cls([samples for samples, _ in rows], [layer for _, layer in rows])
+        last = profile.n_layers - 1
+        layer_of = {"embedding": 0, "head": last}
+        layers = [layer_of.get(row.block_kind, row.block_index) for row in profile.parts]
+        return cls([row.samples_s or () for row in profile.parts], layers)
 
     def layer_s(self, index: IndexArray) -> FloatArray:
         """Return the time of each layer in some executions, shape (n, L). [s]
@@ -115,6 +117,8 @@ class NodeReplay:
         Power while each layer is computed; nan where it is not known. [W]
     origin : (L,) array of int
         Index into `orbitsim.plan.stages.ORIGINS` of each layer's time.
+    first : int
+        Execution with which recorded order begins on this node (see `first_execution`).
     """
 
     name: str
@@ -124,22 +128,36 @@ class NodeReplay:
     n_batches: int
     power_w: FloatArray
     origin: NDArray[np.int8]
+    first: int = 0
 
-    def layer_s(self, block: int) -> FloatArray:
-        """Return the time of each layer for a block of mini-batches, shape (n, L). [s]
+    def layer_s(self, chunk: int) -> FloatArray:
+        """Return the time of each layer for a chunk of mini-batches, shape (n, L). [s]
 
         Parameters
         ----------
-        block : int
-            The slot of a task, for its mini-batches; in recorded order the number of `BLOCK` executions on this node.
+        chunk : int
+            The slot of a task, for its mini-batches; in recorded order the number of `CHUNK` executions on this node.
         """
         if self.order == "in-order":
-            return self.recording.layer_s(self.recording.in_order(block * BLOCK, BLOCK))
-        return self.recording.layer_s(self.recording.drawn(stream(self.seed, self.name, block), self.n_batches))
+            return self.recording.layer_s(self.recording.in_order(self.first + chunk * CHUNK, CHUNK))
+        return self.recording.layer_s(self.recording.drawn(stream(self.seed, self.name, chunk), self.n_batches))
 
 
 def stream(seed: int, name: str, task: int) -> np.random.Generator:
     """Return the random stream of a node and task: a function of its arguments alone, not of what was drawn before."""
-    digest = hashlib.sha256(_STREAM + name.encode()).digest()
+    return _named_stream(seed, _STREAM, name, task)
+
+
+def first_execution(seed: int, name: str, recording: Recording) -> int:
+    """Draw the execution with which a node begins in recorded order, with equal chances: a function of its arguments.
+
+    Nodes that replay the same recording would otherwise all be slow at the same mini-batches. Where parts have unequal
+    numbers of executions, it is drawn from the largest, and every part counts it through its own.
+    """
+    return int(_named_stream(seed, _FIRST_STREAM, name).integers(0, recording.n_samples.max()))
+
+
+def _named_stream(seed: int, purpose: bytes, name: str, *number: int) -> np.random.Generator:
+    digest = hashlib.sha256(purpose + name.encode()).digest()
     words = np.frombuffer(digest[:16], dtype="<u4").tolist()
-    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(*words, task)))
+    return np.random.default_rng(np.random.SeedSequence(entropy=seed, spawn_key=(*words, *number)))

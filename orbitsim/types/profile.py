@@ -154,7 +154,12 @@ class Profile:
         """Whether embedding, blocks and head were all timed, so that their sum is the time of the model."""
         return bool(self.embedding and self.blocks and self.head)
 
-    def _parts(self, layer: int) -> tuple[BlockTiming, ...]:
+    @property
+    def parts(self) -> tuple[BlockTiming, ...]:
+        """The rows whose times add up to the model, in the order of execution: embedding, blocks and head."""
+        return tuple(row for row in (self.embedding, *self.blocks, self.head) if row is not None)
+
+    def _parts_of(self, layer: int) -> tuple[BlockTiming, ...]:
         """Rows of layer `layer`: the embedding belongs to the first layer, the head to the last."""
         first = (self.embedding,) if layer == 0 and self.embedding else ()
         last = (self.head,) if layer == self.n_layers - 1 and self.head else ()
@@ -162,15 +167,15 @@ class Profile:
 
     def layer_s(self) -> FloatArray:
         """Return the mean time of each layer on one mini-batch, shape (L,), embedding and head folded in [s]."""
-        return np.array([sum(row.mean_s for row in self._parts(i)) for i in range(self.n_layers)], dtype=np.float64)
+        return np.array([sum(row.mean_s for row in self._parts_of(i)) for i in range(self.n_layers)], dtype=np.float64)
 
     def layer_energy_j(self) -> FloatArray | None:
         """Return the energy of each layer on one mini-batch, shape (L,); None unless every row knows it [J]."""
-        energies = [[row.energy_j for row in self._parts(i)] for i in range(self.n_layers)]
+        energies = [[row.energy_j for row in self._parts_of(i)] for i in range(self.n_layers)]
         if not energies or any(value is None for layer in energies for value in layer):
             return None
         return np.array([sum(value for value in layer if value is not None) for layer in energies], dtype=np.float64)
 
     def layer_origin(self) -> tuple[Origin, ...]:
         """Return the origin of each layer's time, length L: the weakest of the rows folded into it."""
-        return tuple(weakest_origin(tuple(row.origin for row in self._parts(i))) for i in range(self.n_layers))
+        return tuple(weakest_origin(tuple(row.origin for row in self._parts_of(i))) for i in range(self.n_layers))

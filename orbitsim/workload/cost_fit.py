@@ -243,7 +243,7 @@ def fit_device(
         models |= {kind: rows[kind].fit(peak_flop_s, idle_s) for kind in single}
     fitted = {kind: models[kind].seconds(rows[kind].flop, rows[kind].moved_bytes) for kind in PART_KINDS}
     errors = {kind: fitted[kind] / rows[kind].seconds - 1.0 for kind in PART_KINDS}
-    energy_rows = [row for profile in chosen for row in _part_rows(profile)]
+    energy_rows = [row for profile in chosen for row in profile.parts]
     return DeviceFit(
         device=device,
         power_mode=power_mode,
@@ -285,7 +285,7 @@ def _rows_of(
     kind: BlockKind, profiles: Sequence[Profile], graphs: Mapping[str, ModelGraph], precision: str
 ) -> _KindRows:
     works = [part_work(graphs[profile.model], precision, profile.batch_size)[kind] for profile in profiles]
-    seconds = [np.array([row.mean_s for row in _part_rows(profile) if row.block_kind == kind]) for profile in profiles]
+    seconds = [np.array([row.mean_s for row in profile.parts if row.block_kind == kind]) for profile in profiles]
     return _KindRows(
         flop=np.concatenate([work.flop for work in works]),
         moved_bytes=np.concatenate([work.moved_bytes for work in works]),
@@ -293,11 +293,6 @@ def _rows_of(
         weight=np.concatenate([np.full(len(values), 1.0 / len(values)) for values in seconds]),
         profile=np.repeat(np.arange(len(profiles)), [len(values) for values in seconds]),
     )
-
-
-def _part_rows(profile: Profile) -> tuple[BlockTiming, ...]:
-    """Rows of a profile that add up to the model."""
-    return tuple(row for row in (profile.embedding, *profile.blocks, profile.head) if row is not None)
 
 
 def _launch_s(head: _KindRows, block: _KindRows) -> float | None:

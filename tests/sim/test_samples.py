@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orbitsim.sim.replay import Counter, StageReplay
-from orbitsim.sim.samples import BLOCK, NodeReplay, Recording, stream
+from orbitsim.sim.samples import CHUNK, NodeReplay, Recording, first_execution, stream
 from orbitsim.types.profile import BlockTiming, Profile
 
 SAMPLES = st.lists(st.floats(1e-6, 10.0), min_size=1, max_size=9)
@@ -110,8 +112,40 @@ def test_stages_of_a_node_go_through_its_executions_together():
     first, second = (StageReplay(replayed, layers, 0.0, counter) for layers in ((0, 1), (0, 2)))
     got = [first.draw(9, 9), first.draw(0, 0), second.draw(0, 0), first.draw(0, 0), second.draw(0, 1), first.draw(1, 1)]
     assert got == [1.0, 2.0, 33.0, 4.0, 55.0, 1.0]
-    many = [first.draw(0, 0) for _ in range(2 * BLOCK)]
-    assert many == [float(1 + number % 5) for number in range(6, 6 + 2 * BLOCK)]
+    many = [first.draw(0, 0) for _ in range(2 * CHUNK)]
+    assert many == [float(1 + number % 5) for number in range(6, 6 + 2 * CHUNK)]
+
+
+def test_recorded_order_begins_where_the_node_begins():
+    recording = Recording([np.arange(1.0, 6.0)], [0])
+    begun = replace(node(recording, "in-order"), first=3)
+    stage = StageReplay(begun, (0, 1), 0.0, Counter())
+    assert [stage.draw(0, 0) for _ in range(6)] == [4.0, 5.0, 1.0, 2.0, 3.0, 4.0]
+    many = [stage.draw(0, 0) for _ in range(2 * CHUNK)]
+    assert many == [float(1 + number % 5) for number in range(9, 9 + 2 * CHUNK)]
+
+
+def test_nodes_begin_apart_and_every_execution_is_begun_with_alike():
+    recording = Recording([np.arange(10.0), np.arange(7.0)], [0, 0])
+    names = [f"p-{index:02d}" for index in range(2000)]
+    begun = np.array([first_execution(1, name, recording) for name in names])
+    assert begun.tolist() == [first_execution(1, name, recording) for name in names]
+    assert begun.tolist() != [first_execution(2, name, recording) for name in names]
+    counts = np.bincount(begun, minlength=10)
+    assert len(counts) == 10
+    assert ((counts - 200.0) ** 2 / 200.0).sum() < 27.9  # chi-squared, 9 degrees of freedom, 0.1 %
+
+
+def test_satellites_in_recorded_order_do_not_jitter_in_lockstep():
+    recording = Recording([np.random.default_rng(4).exponential(1.0, 500)], [0])
+
+    def served(name: str) -> np.ndarray:
+        begun = replace(node(recording, "in-order", name=name), first=first_execution(1, name, recording))
+        stage = StageReplay(begun, (0, 1), 0.0, Counter())
+        return np.array([stage.draw(0, 0) for _ in range(400)])
+
+    together = np.corrcoef([served(f"p-{index:02d}") for index in range(6)])
+    assert np.abs(together[np.triu_indices(6, 1)]).max() < 4.0 / np.sqrt(400)
 
 
 def test_energy_is_power_times_the_time_drawn_and_only_what_is_done_counts():
