@@ -6,6 +6,7 @@ parts are never a complete account of a model; rules of the user choose among th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,12 +61,13 @@ def read(source: Source) -> Imported:
     ------
     InputError
         With the line of a number that is missing, not positive or has no decimal point; of a row whose figures
-        contradict each other; or of a table from which rows were lost.
+        contradict each other; of a table from which rows were lost; or of a report that stands twice.
     """
     tables = [(table, kind, _timings(table, kind)) for table in read_tables(source) if (kind := _kind(table))]
     if not tables:
         message = "expected a summary of kernels, NVTX ranges or calls, as 'nsys stats --format csv' writes it"
         raise source.fault(message, line=1)
+    _require_one_run(source, [(table, kind) for table, kind, _ in tables])
     table, kind, parts = max(tables, key=lambda entry: entry[1].rank)
     notes = [kind.note]
     if kind.rank:
@@ -84,6 +86,21 @@ def _kind(table: Table) -> _Kind | None:
         if wanted <= table.units.keys():
             return kind
     return None
+
+
+def _require_one_run(source: Source, tables: Sequence[tuple[Table, _Kind]]) -> None:
+    """Raise InputError where a report stands twice: the summaries of two runs, written one below the other.
+
+    Tables of calls without a name may be of several libraries, and are in the facts only.
+    """
+    first: dict[tuple[str, str], Table] = {}
+    for table, kind in tables:
+        if not kind.rank and not table.report:
+            continue
+        before = first.setdefault((kind.name, table.report), table)
+        if before is not table:
+            message = f"a second table of {kind.name}, the first one begins at line {before.line}: two runs in one file"
+            raise source.fault(f"{message}; import each on its own", line=table.line)
 
 
 def _timings(table: Table, kind: _Kind) -> tuple[Timing, ...]:

@@ -148,6 +148,23 @@ def test_text_with_grouped_digits_and_several_reports() -> None:
     assert imported.facts["tables"][1]["total_s"] == pytest.approx(3e-3)
 
 
+@pytest.mark.parametrize(("text", "second"), [(RANGES + "\n" + RANGES, 6), (RANGES + RANGES, 5), (KERNELS * 2, 4)])
+def test_two_runs_in_one_file_are_refused_with_both_lines(text: str, second: int) -> None:
+    with pytest.raises(InputError, match=rf"line {second}: a second table of .*begins at line 1: two runs"):
+        FORMAT.read(Source.of(text))
+
+
+def test_two_text_reports_of_one_name_are_refused() -> None:
+    with pytest.raises(InputError, match="a second table of nvtx-ranges"):
+        FORMAT.read(Source.of(TEXT * 2))
+
+
+def test_calls_of_two_libraries_may_stand_in_one_file() -> None:
+    imported = FORMAT.read(Source.of(f"{RANGES}\n{CALLS}\n{CALLS}"))
+    assert [table["kind"] for table in imported.facts["tables"]] == ["nvtx-ranges", "calls", "calls"]
+    assert imported.recordings == FORMAT.read(Source.of(RANGES)).recordings
+
+
 def test_several_csv_reports_below_each_other() -> None:
     text = "".join(
         f"Processing [a.sqlite] with [/opt/reports/{name}.py]...\n{table}\n"
