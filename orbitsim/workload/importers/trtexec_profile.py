@@ -116,6 +116,7 @@ def _profile(source: Source, rows: list[Any]) -> Imported:
         if share is not None and abs(float(share) - 100.0 * float(row["timeMs"]) / total_ms) > 0.01:
             found = f"{100.0 * float(row['timeMs']) / total_ms:.4g} % of all layers' time, but percentage says {share}"
             raise source.fault(f"timeMs is {found}: a layer was lost or changed", key=f"[{index}]")
+    _require_whole(source, [row.get("percentage") for row in rows[1:]])
     facts = {"n_iterations": count, "n_layers": len(parts), "layer_mean_sum_s": math.fsum(p.mean_s for p in parts)}
     notes = (
         "layers were timed one by one with TensorRT's profiler on: their sum is above the time of an undisturbed run",
@@ -124,6 +125,23 @@ def _profile(source: Source, rows: list[Any]) -> Imported:
     return Imported(
         FORMAT.name, (Recording(parts=parts, how_timed="trtexec-layer-profiler"),), facts=facts, notes=notes
     )
+
+
+def _require_whole(source: Source, shares: Sequence[Any]) -> None:
+    """Raise InputError if percentages of all layers do not add up to 100, within what six digits can tell.
+
+    Errors of rounding are even from minus to plus half a digit: their sum stays within 4 of the roots of their squares
+    (7 standard deviations), and never leaves their sum. TensorRT adds up in single precision.
+    """
+    if not shares or any(share is None for share in shares):
+        return
+    halves = [printed_half_digit(float(share)) for share in shares]
+    allowed = min(math.fsum(halves), 4.0 * math.hypot(*halves)) + 1e-5
+    total = math.fsum(map(float, shares))
+    if abs(total - 100.0) > allowed:
+        what = "layers are missing" if total < 100.0 else "layers of another file, or some twice"
+        message = f"percentages of {len(shares)} layers add up to {total:.8g}, not 100 (within {allowed:.1g}): {what}"
+        raise source.fault(message, key=f"[1] to [{len(shares)}]")
 
 
 def _layer(source: Source, index: int, row: Any, count: int) -> Timing:

@@ -143,6 +143,32 @@ def test_names_the_layer_at_fault(text: str, says: str) -> None:
         FORMAT.read(Source.of(text))
 
 
+@given(st.lists(st.floats(1e-3, 50.0), min_size=2, max_size=300), st.data())
+def test_a_lost_layer_is_seen_by_the_sum_of_percentages(times: list[float], data: st.DataObject) -> None:
+    """Six digits, as trtexec prints; whatever the layers, the whole file passes and one without a layer does not."""
+    total = math.fsum(times)
+    rows: list[dict[str, Any]] = [
+        {"name": f"l{i}", "timeMs": time, "averageMs": time, "percentage": float(f"{100 * time / total:.6g}")}
+        for i, time in enumerate(times)
+    ]
+    assert FORMAT.read(Source.of(json.dumps([{"count": 1}, *rows]))).recordings
+    lost = data.draw(st.integers(0, len(rows) - 1))
+    if rows[lost]["percentage"] > 2e-3:
+        kept = rows[:lost] + rows[lost + 1 :]
+        with pytest.raises(InputError, match=r"layers are missing|was lost"):
+            FORMAT.read(Source.of(json.dumps([{"count": 1}, *kept])))
+
+
+def test_a_small_lost_layer_is_named_as_missing() -> None:
+    rows: list[dict[str, Any]] = [
+        {"name": "a", "timeMs": 99.995, "averageMs": 99.995, "percentage": 99.995},
+        {"name": "b", "timeMs": 0.005, "averageMs": 0.005, "percentage": 0.005},
+    ]
+    assert FORMAT.read(Source.of(json.dumps([{"count": 1}, *rows]))).recordings
+    with pytest.raises(InputError, match=r"\[1\] to \[1\]: percentages of 1 layers add up to 99.995.*are missing"):
+        FORMAT.read(Source.of(json.dumps([{"count": 1}, rows[0]])))
+
+
 @pytest.mark.parametrize("text", [TEXT, json.dumps(LAYERS, indent=1)])
 def test_every_cut_is_a_fault(text: str) -> None:
     for length in range(0, len(text), 5):
