@@ -16,11 +16,14 @@ from orbitsim.workload.importers.strict_csv import Row, header_of, number_in, re
 from orbitsim.workload.importers.telemetry_rows import (
     Sight,
     fraction,
+    hertz,
     kelvin,
+    memory,
     require_forward,
     spread_within_seconds,
     telemetry_of,
     wall_clock_s,
+    watts,
 )
 
 _NAME = "jtop-csv"
@@ -115,11 +118,11 @@ def _library_sight(row: Row) -> Sight:
         core = _LIBRARY_CORE.fullmatch(column)
         if core and row.cells.get(f"CPU{core[1]}-STATE", "True") == "True":
             if core[2] == "FREQ":
-                sight.clock_hz[f"cpu{core[1]}"] = row.number(column) * _MHZ
+                sight.clock_hz[f"cpu{core[1]}"] = _clock_hz(row, column)
             else:
                 sight.load[f"cpu{core[1]}"] = _share(row, column)
         elif column == "IGPU0-CURR_FREQ":
-            sight.clock_hz["gpu"] = row.number(column) * _MHZ
+            sight.clock_hz["gpu"] = _clock_hz(row, column)
         elif column == "IGPU0-CURR_LOAD":
             sight.load["gpu"] = _share(row, column)
         elif column == "MEM-USED_SIZE":
@@ -129,7 +132,7 @@ def _library_sight(row: Row) -> Sight:
         elif column.endswith("-thermal-CURR_TEMP"):
             sight.temperature_k[column.removesuffix("-thermal-CURR_TEMP").lower()] = _temperature(row, column)
         elif column.endswith("-IN_POWER"):
-            sight.power_w[column.removesuffix("-IN_POWER")] = row.number(column) * _MW
+            sight.power_w[column.removesuffix("-IN_POWER")] = _power_w(row, column)
     return sight
 
 
@@ -151,7 +154,7 @@ def _jtop_sight(row: Row) -> Sight:
         elif column.startswith("Temp "):
             sight.temperature_k[column.removeprefix("Temp ").lower()] = _temperature(row, column)
         elif column.startswith("Power "):
-            sight.power_w[column.removeprefix("Power ")] = row.number(column) * _MW
+            sight.power_w[column.removeprefix("Power ")] = _power_w(row, column)
     return sight
 
 
@@ -170,7 +173,7 @@ def _short_sight(row: Row) -> Sight:
         elif column.endswith("_Temperature"):
             sight.temperature_k[column.removesuffix("_Temperature").lower()] = _temperature(row, column)
         elif column.endswith("_Power_Inst"):
-            sight.power_w[column.removesuffix("_Power_Inst")] = row.number(column) * _MW
+            sight.power_w[column.removesuffix("_Power_Inst")] = _power_w(row, column)
     return sight
 
 
@@ -178,6 +181,14 @@ def _share(row: Row, column: str) -> float:
     text = row.cells[column].removesuffix("%")
     percent = number_in(row.source, text, line=row.line, key=column)
     return fraction(row.source, percent, line=row.line, key=column)
+
+
+def _power_w(row: Row, column: str) -> float:
+    return watts(row.source, row.number(column) * _MW, line=row.line, key=column)
+
+
+def _clock_hz(row: Row, column: str) -> float:
+    return hertz(row.source, row.number(column) * _MHZ, line=row.line, key=column)
 
 
 def _temperature(row: Row, column: str) -> float:
@@ -189,7 +200,7 @@ def _amounts(row: Row, column: str) -> tuple[float, float]:
     used, total = (float(match[1]), float(match[2])) if match else (math.nan, math.nan)
     if not used <= total:
         raise row.fault(column, f"expected memory such as 11283/62841MB, found {row.cells[column][:40]!r}")
-    return used * _MB, total * _MB
+    return memory(row.source, used * _MB, total * _MB, line=row.line, key=column)
 
 
 FORMAT = Format(_NAME, "board monitor's CSV (jetson-stats, Jetson power library)", _matches, _read)

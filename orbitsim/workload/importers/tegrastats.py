@@ -21,11 +21,14 @@ from orbitsim.workload.importers.strict_csv import brief
 from orbitsim.workload.importers.telemetry_rows import (
     Sight,
     fraction,
+    hertz,
     kelvin,
+    memory,
     require_forward,
     spread_within_seconds,
     telemetry_of,
     wall_clock_s,
+    watts,
 )
 
 _NAME = "tegrastats"
@@ -91,11 +94,9 @@ class _Line:
 
     def _memory(self, match: re.Match[str]) -> None:
         self._once("RAM")
-        used, total = float(match[1]), float(match[2])
-        if used > total:
-            message = f"expected no more memory in use than there is, found {match[1]} of {match[2]} MB"
-            raise self.source.fault(message, line=self.number, key="RAM")
-        self.sight.ram_used_bytes, self.sight.ram_total_bytes = used * _MB, total * _MB
+        used, total = float(match[1]) * _MB, float(match[2]) * _MB
+        found = memory(self.source, used, total, line=self.number, key="RAM")
+        self.sight.ram_used_bytes, self.sight.ram_total_bytes = found
 
     def _cores(self, match: re.Match[str]) -> None:
         self._once("CPU")
@@ -108,17 +109,20 @@ class _Line:
                 self._note_load(f"cpu{index}", core[1])
                 clock = core[2] or match[2]
                 if clock is not None:
-                    self.sight.clock_hz[f"cpu{index}"] = float(clock) * _MHZ
+                    self.sight.clock_hz[f"cpu{index}"] = self._clock_hz(clock, "CPU")
 
     def _busy(self, match: re.Match[str]) -> None:
         self._once(match[1])
         unit = "gpu" if match[1] == "GR3D_FREQ" else "emc"
         self._note_load(unit, match[2])
         if match[3] is not None:
-            clocks = [float(clock) * _MHZ for clock in match[3].strip("[]").split(",")]
+            clocks = [self._clock_hz(clock, match[1]) for clock in match[3].strip("[]").split(",")]
             self.sight.clock_hz[unit] = max(clocks)  # a graphics cluster that is off reads 0
             if len(clocks) > 1:
                 self.sight.clock_hz |= {f"{unit}-gpc{index}": clock for index, clock in enumerate(clocks)}
+
+    def _clock_hz(self, megahertz: str, key: str) -> float:
+        return hertz(self.source, float(megahertz) * _MHZ, line=self.number, key=key)
 
     def _note_load(self, unit: str, percent: str) -> None:
         self.sight.load[unit] = fraction(self.source, float(percent), line=self.number, key=unit)
@@ -135,7 +139,7 @@ class _Line:
             message = f"expected mW after both powers or after none, found {match[0]!r}"
             raise self.source.fault(message, line=self.number, key=rail)
         if match[3] or _RAIL_WITHOUT_UNIT.fullmatch(rail):
-            self.sight.power_w[rail] = float(match[2]) * _MW
+            self.sight.power_w[rail] = watts(self.source, float(match[2]) * _MW, line=self.number, key=rail)
         elif _KEPT_NAMES.match(rail):
             raise self.source.fault(f"cannot read {match[0]!r}", line=self.number, key=rail)
         else:
@@ -215,6 +219,8 @@ def _import(source: Source, lines: list[_Line], stamps: list[float], started: st
             notes.append("lines that share a second are taken as spread evenly over it")
     else:
         notes.append("lines have no time stamps and the interval is not stated: time counts lines")
+    if len(lines) == 1:
+        notes.append("one line: whether it is whole cannot be checked")
     facts: dict[str, Any] = {"n_samples": len(lines)}
     if started:
         facts["date_line"] = started

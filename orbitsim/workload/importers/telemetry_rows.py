@@ -14,6 +14,8 @@ from orbitsim.workload.importers.base import FloatArray, Source, Telemetry, Time
 ZERO_CELSIUS_K = 273.15
 _OFF_CELSIUS = -255.0  # a sensor that is off reads -256 (or -256000, in thousandths)
 _COLDEST_CELSIUS, _HOTTEST_CELSIUS = -100.0, 250.0
+# Beyond any board's monitor: the largest Jetson draws 130 W, clocks stay below 6 GHz and memory below 1 TiB.
+_MOST_WATTS, _MOST_HERTZ, _MOST_BYTES = 1e3, 1e10, 2.0**40
 
 
 @dataclass(slots=True)
@@ -66,6 +68,29 @@ def kelvin(source: Source, celsius: float, *, line: int, key: str) -> float:
     if not _COLDEST_CELSIUS <= celsius <= _HOTTEST_CELSIUS:
         raise source.fault(f"expected a temperature in degrees Celsius, found {celsius:g}", line=line, key=key)
     return celsius + ZERO_CELSIUS_K
+
+
+def watts(source: Source, power_w: float, *, line: int, key: str) -> float:
+    """Return the power of a board's rail; InputError where no board can draw so much. [W]"""
+    if not power_w <= _MOST_WATTS:
+        raise source.fault(f"expected a board's rail, up to 1 kW, found {power_w:.6g} W", line=line, key=key)
+    return power_w
+
+
+def hertz(source: Source, clock_hz: float, *, line: int, key: str) -> float:
+    """Return a clock; InputError where no processor can run so fast. [Hz]"""
+    if not clock_hz <= _MOST_HERTZ:
+        raise source.fault(f"expected a clock up to 10 GHz, found {clock_hz / 1e9:.6g} GHz", line=line, key=key)
+    return clock_hz
+
+
+def memory(source: Source, used: float, total: float, *, line: int, key: str) -> tuple[float, float]:
+    """Return memory in use and in all; InputError where that is more than there is or no board has so much. [B]"""
+    if used > total or total > _MOST_BYTES:
+        limit = f"the board's {total / 2**20:.6g} MB" if used > total else "1 TiB"
+        found = max(used, total)
+        raise source.fault(f"expected memory up to {limit}, found {found / 2**20:.6g} MB", line=line, key=key)
+    return used, total
 
 
 def fraction(source: Source, percent: float, *, line: int, key: str) -> float:

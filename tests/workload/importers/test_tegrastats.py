@@ -119,6 +119,10 @@ def test_unknown_fields_are_named_and_damaged_ones_refused() -> None:
         ("GR3D_FREQ 40%@921", "GR3D_FREQ 40@921"),
         ("GR3D_FREQ 40%@921", "GR3D_FREQ off"),
         ("RAM 1000/4000MB", "RAM 5000/4000MB"),
+        ("RAM 1000/4000MB", "RAM 1000/9999994000MB"),
+        ("POM_5V_IN 3000/2000", "POM_5V_IN 9999993000/2000"),
+        ("GR3D_FREQ 40%@921", "GR3D_FREQ 40%@999999921"),
+        ("10%@1479,off", "10%@9999991479,off"),
         ("RAM 1000/4000MB", "RAM 1000/4000"),
         ("RAM 1000/4000MB", "RAM 1000/4000GB"),
     ],
@@ -126,6 +130,13 @@ def test_unknown_fields_are_named_and_damaged_ones_refused() -> None:
 def test_a_damaged_field_is_refused_with_its_line(good: str, bad: str) -> None:
     assert good in NANO
     assert "line 2" in refusal(FORMAT, NANO + NANO.replace(good, bad) + NANO)
+
+
+def test_one_line_is_said_not_to_be_checkable() -> None:
+    words = "one line: whether it is whole cannot be checked"
+    assert words in read_text(FORMAT, NANO[: NANO.index("RAM") + len("RAM 1000/4000MB")]).notes
+    assert words in read_text(FORMAT, NANO).notes
+    assert words not in read_text(FORMAT, NANO + NANO).notes
 
 
 def test_mixed_logs_are_refused() -> None:

@@ -54,6 +54,20 @@ def test_faults_name_layer_and_sample(good: str, bad: str, where: str) -> None:
     assert where in refusal(FORMAT, TEXT.replace(good, bad)).replace("\\", "")
 
 
+def test_samples_beyond_the_files_own_times_are_refused() -> None:
+    said = refusal(FORMAT, TEXT.replace("0.25", "9999990.25")).replace("\\", "")
+    assert '"conv [1, 3]"[1]' in said
+    assert "times of day span 0.006452 s" in said
+    assert read_text(FORMAT, TEXT.replace("0.5", "400.5")).recordings  # a first pass may be slow
+
+
+def test_a_first_pass_beyond_all_the_others_is_refused() -> None:
+    rows = [[2.0, f"20241030-15:06:45.{910 + 3 * i}000"] for i in range(12)]
+    assert read_text(FORMAT, json.dumps({"conv": rows})).recordings
+    rows[0][0] = 9999992.0
+    assert '"conv"[0]' in refusal(FORMAT, json.dumps({"conv": rows})).replace("\\", "")
+
+
 def test_a_cut_file_is_refused() -> None:
     assert list(cuts(FORMAT, TEXT)) == []
 
