@@ -26,7 +26,7 @@ class Difference:
         b / a. [1]
     p_value : float or None
         Probability of so large a difference of means if there were none (Welch's t-test, two-sided); None where either
-        trace lacks the spread or the number of executions.
+        trace lacks the spread or the number of executions, and of ``sum`` without the single executions of every row.
     """
 
     name: str
@@ -122,12 +122,14 @@ def welch_p_value(a: Sequence[BlockTiming], b: Sequence[BlockTiming]) -> float |
     Parameters
     ----------
     a, b : sequence of BlockTiming
-        Rows whose means are added up; the rows of one sum are taken as independent.
+        One row, or rows of one profile whose means are added up.
 
     Returns
     -------
     float or None
-        None unless every row has a spread and at least two executions.
+        None unless each side has a spread and at least two executions. That of several rows is the spread of the sums
+        of their single executions, the k-th of each row being of one pass; it does not follow from the spreads of the
+        rows, which drift together. So it is known only where every row keeps its executions, equally many.
 
     Notes
     -----
@@ -136,13 +138,31 @@ def welch_p_value(a: Sequence[BlockTiming], b: Sequence[BlockTiming]) -> float |
     from scipy import stats
 
     terms: list[tuple[float, int]] = []
-    for row in (*a, *b):
-        if row.std_s is None or row.n_samples is None or row.n_samples < 2:
+    for rows in (a, b):
+        spread = _spread_of_sum(rows)
+        if spread is None:
             return None
-        terms.append((row.std_s**2 / row.n_samples, row.n_samples))
+        std_s, n = spread
+        terms.append((std_s**2 / n, n))
     difference = math.fsum(row.mean_s for row in b) - math.fsum(row.mean_s for row in a)
     variance = math.fsum(term for term, _ in terms)
     if variance <= 0:
         return 1.0 if difference == 0 else 0.0
     freedom = variance**2 / math.fsum(term**2 / (n - 1) for term, n in terms)
     return float(2.0 * stats.t.sf(abs(difference) / math.sqrt(variance), freedom))
+
+
+def _spread_of_sum(rows: Sequence[BlockTiming]) -> tuple[float, int] | None:
+    """Return the standard deviation of the sum of rows [s] and the number of executions; None where not known."""
+    if len(rows) == 1:
+        (row,) = rows
+        if row.std_s is None or row.n_samples is None or row.n_samples < 2:
+            return None
+        return row.std_s, row.n_samples
+    samples = [row.samples_s or () for row in rows]
+    n = len(samples[0]) if samples else 0
+    if n < 2 or any(len(passes) != n for passes in samples):
+        return None
+    sums = [math.fsum(passes) for passes in zip(*samples, strict=True)]
+    mean_s = math.fsum(sums) / n
+    return math.sqrt(math.fsum((value - mean_s) ** 2 for value in sums) / (n - 1)), n

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,39 @@ def test_equal_means_reject_as_often_as_they_should():
         hits += welch_p_value([rows[0]], [rows[1]]) < 0.05
     # Four standard deviations of a binomial share around 5 %.
     assert abs(hits / n_trials - 0.05) < 4 * math.sqrt(0.05 * 0.95 / n_trials)
+
+
+def sampled(passes):
+    """Return a row for each column of single executions."""
+    return [
+        replace(row(index=i, mean_s=float(x.mean()), std_s=float(x.std(ddof=1)), n=len(x)), samples_s=tuple(x.tolist()))
+        for i, x in enumerate(passes.T)
+    ]
+
+
+def test_a_sum_of_correlated_parts_is_tested_by_the_sums_of_its_passes():
+    rng = np.random.default_rng(11)
+    n_trials, hits = 1000, 0
+    for trial in range(n_trials):
+        # A clock that drifts stretches all twelve parts of a pass alike.
+        a, b = (1.0 + 0.05 * rng.normal(size=(15, 1)) + 0.005 * rng.normal(size=(15, 12)) for _ in range(2))
+        found = welch_p_value(sampled(a), sampled(b))
+        if trial == 0:
+            expected = stats.ttest_ind(a.sum(axis=1), b.sum(axis=1), equal_var=False).pvalue
+            assert found == pytest.approx(expected, rel=1e-9)
+        hits += found < 0.05
+    # Taken as independent, the same parts would have rejected equal means in more than half of the trials.
+    assert abs(hits / n_trials - 0.05) < 4 * math.sqrt(0.05 * 0.95 / n_trials)
+
+
+def test_a_sum_without_its_passes_has_no_p_value():
+    passes = np.random.default_rng(2).normal(1.0, 0.1, (10, 3))
+    rows = sampled(passes)
+    assert welch_p_value(rows, rows) == 1.0
+    assert welch_p_value([*rows[:2], replace(rows[2], samples_s=None)], rows) is None
+    assert welch_p_value(rows, sampled(passes[:, :2]) + sampled(passes[:7, :1])) is None
+    (found,) = compare_profiles([profile()], [profile()])
+    assert {d.name: d.p_value for d in found.differences}["sum"] is None
 
 
 def test_matching_needs_the_same_thing_or_a_word():
