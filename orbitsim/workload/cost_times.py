@@ -29,12 +29,14 @@ from orbitsim.catalog import Device, Figure, Precision
 from orbitsim.errors import InputError, Problem
 from orbitsim.types.profile import Origin, Profile, weakest_origin
 from orbitsim.workload.cost_fit import DeviceFit, fit_device
+from orbitsim.workload.importers.base import MEAN_POWER
 from orbitsim.workload.models import ModelGraph, model_graph
 
 FloatArray = npt.NDArray[np.float64]
 Method = Literal["trace", "fitted", "trace-scaled", "throughput", "flop-over-rate", "flop-over-peak"]
 
 _MODELLED: Origin = "modelled"
+_EVERY_NODE = "synchronised after every node"  # in how_timed: no two launches overlap, as they would in a forward pass
 MAX_BATCH_RATIO = 4.0  # of proportional scaling: as far as a fit is believed beyond what it was fitted on
 
 
@@ -49,6 +51,7 @@ class LayerTimes:
     energy_j: FloatArray | None
     energy_origin: Origin | None
     profile: Profile | None = None
+    caveats: tuple[str, ...] = ()
 
 
 def layer_times(
@@ -148,7 +151,23 @@ def _from_fit(device: Device, graph: ModelGraph, batch_size: int, fit: DeviceFit
     origin = (_MODELLED,) * len(seconds)
     basis = f"{fit.basis()}, {fit.device} {fit.power_mode} {fit.precision}"
     energy = _active_energy_j(device, seconds) if fit.power_w is None else fit.power_w * seconds
-    return LayerTimes(seconds, origin, "fitted", basis, energy, None if energy is None else "modelled")
+    caveats = _caveats(fit.profiles)
+    basis = "; ".join((basis, *caveats))
+    return LayerTimes(
+        seconds, origin, "fitted", basis, energy, None if energy is None else "modelled", caveats=caveats
+    )
+
+
+def _caveats(profiles: Iterable[Profile], scale: float = 1.0) -> tuple[str, ...]:
+    """Say what a reader must know of times that rest on some profiles, and are scaled in proportion to the samples."""
+    found = []
+    if any(_EVERY_NODE in row.how_timed for profile in profiles for row in profile.parts):
+        found.append(f"an upper bound: {_EVERY_NODE}")
+    ratio = max(scale, 1.0 / scale)
+    if ratio > MAX_BATCH_RATIO * (1.0 + 1e-9):
+        more = "more" if scale > 1.0 else "fewer"
+        found.append(f"scaled to {ratio:.4g} times {more} samples, for want of anything nearer: may be wrong by several times")
+    return tuple(found)
 
 
 def _from_profile(device: Device, profile: Profile, batch_size: int) -> LayerTimes:
@@ -162,12 +181,18 @@ def _from_profile(device: Device, profile: Profile, batch_size: int) -> LayerTim
         method = "trace-scaled"
         basis = f"{name}, scaled from batch {profile.batch_size} in proportion to the samples"
         origin = (_MODELLED,) * profile.n_layers
+    caveats = _caveats([profile], scale)
+    basis = "; ".join((basis, *caveats))
     as_it_stands = profile if scale == 1.0 else None
     energy = profile.layer_energy_j()
     if energy is not None:
-        return LayerTimes(seconds, origin, method, basis, energy * scale, weakest_origin(origin), as_it_stands)
+        rows = (profile.embedding, *profile.blocks, profile.head)
+        one_power = any(row is not None and MEAN_POWER in row.how_timed for row in rows)
+        energy_origin = _MODELLED if one_power else weakest_origin(origin)
+        return LayerTimes(seconds, origin, method, basis, energy * scale, energy_origin, as_it_stands, caveats)
     energy = _active_energy_j(device, seconds)
-    return LayerTimes(seconds, origin, method, basis, energy, None if energy is None else "modelled", as_it_stands)
+    energy_origin = None if energy is None else _MODELLED
+    return LayerTimes(seconds, origin, method, basis, energy, energy_origin, as_it_stands, caveats)
 
 
 def _modelled(device: Device, seconds: FloatArray, method: Method, basis: str, figure: Figure) -> LayerTimes:

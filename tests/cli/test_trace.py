@@ -141,6 +141,9 @@ def test_power_by_time_and_by_busy_mean(monkeypatch, capsys, folder):
     assert call(monkeypatch, *words, "--whole-log", "--window-s", "6,8", "--force") == 0
     row = read_trace(out).rows[0]
     assert row.energy_j == pytest.approx(5.7 * row.mean_s)
+    assert row.origin == "measured"
+    assert row.how_timed.endswith("; energy of one mean power times time")
+    assert any("modelled" in note for note in read_trace(out).provenance["notes"])
     assert call(monkeypatch, "show", out) == 0
 
 
@@ -234,9 +237,15 @@ def test_an_imported_trace_is_a_cost(monkeypatch, folder):
     from orbitsim.workload.models import model_graph
 
     out = folder / "t.parquet"
-    assert call(monkeypatch, "import", folder / "board30", "--device", "jetson-agx-orin", "--out", out) == 0
+    words = ("import", folder / "board30", "--device", "jetson-agx-orin", "--out", out)
+    assert call(monkeypatch, *words) == 0
     device, graph = catalog.device("jetson-agx-orin-30w"), model_graph(catalog.model("vit-b"))
     times = layer_times(device, graph, "fp16", 1, read_trace(out).profiles())
+    assert call(monkeypatch, *words, folder / "log", "--whole-log", "--force") == 0
+    with_power = layer_times(device, graph, "fp16", 1, read_trace(out).profiles())
+    assert set(with_power.origin) == {"measured"}
+    assert with_power.energy_j is not None
+    assert with_power.energy_origin == "modelled"  # one mean power of the log, times the time of each block
     assert times.method == "trace"
     assert set(times.origin) == {"measured"}
     assert times.compute_s.sum() == pytest.approx(0.5e-3 * sum(samples.MS))

@@ -17,6 +17,9 @@ import numpy.typing as npt
 
 from orbitsim.errors import InputError, Problem
 
+MEAN_POWER = "energy of one mean power times time"
+"""What `how_timed` ends with where nothing but the mean power of a whole log stands behind the energy of a row."""
+
 FloatArray = npt.NDArray[np.float64]
 TimeBasis = Literal["utc", "local", "relative", "index"]
 

@@ -13,7 +13,7 @@ from orbitsim.catalog import ModelEntry
 from orbitsim.errors import InputError
 from orbitsim.types.profile import BlockTiming, Origin
 from orbitsim.workload.importers.attribution import spread, target_flop
-from orbitsim.workload.importers.base import Recording, Timing
+from orbitsim.workload.importers.base import MEAN_POWER, Recording, Timing
 from orbitsim.workload.importers.facts import ProfileKey
 from orbitsim.workload.importers.mapping import BlockMap, Target, all_targets, chosen_rules, map_parts, spanning_problem
 from orbitsim.workload.importers.rules import BUILT_IN_RULES, RuleSet
@@ -234,6 +234,8 @@ class _Table:
         elif note:
             how += f"; {note}"
         drawn = drawn or [None] * len(timings)
+        if self.busy is not None and (shares or any(timing.energy_j is None for timing in timings)):
+            how += f"; {MEAN_POWER}"
         energies = [_energy(timing, found, self.busy) for timing, found in zip(timings, drawn, strict=True)]
         energies += [energy for _, energy in shares]
         known = [energy for energy in energies if energy is not None]

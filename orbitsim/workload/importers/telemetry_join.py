@@ -316,7 +316,7 @@ def busy_conditions(
     clock = mean(_reading(telemetry.clock_hz, "gpu", "gpu0"))
     found = Conditions(watts, watts, temperature, clock or None, int(chosen.sum()), len(power))
     note = f"power is the mean {name} of {int(chosen.sum())} of {len(power)} {what}: {watts:.4g} W for every part alike"
-    return found, (note,)
+    return found, (note, "energy of a row is that one power times its time: modelled, not measured part by part")
 
 
 def _reading(values: Mapping[str, FloatArray], *names: str) -> FloatArray | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orbitsim import catalog
 from orbitsim.errors import InputError
 from orbitsim.types.profile import BlockTiming
-from orbitsim.workload.importers.base import Recording, Timing
+from orbitsim.workload.importers.base import MEAN_POWER, Recording, Timing
 from orbitsim.workload.importers.rows import Marks, profile_rows, statistics
 from orbitsim.workload.importers.telemetry_join import Conditions
 from orbitsim.workload.trace_checks import profile_problems, row_problems
@@ -153,7 +153,10 @@ def test_mean_power_times_mean_time():
     assert all(row.energy_j == pytest.approx(20.0 * row.mean_s) for row in found.rows)
     assert {(row.temperature_k, row.clock_hz) for row in found.rows} == {(320.0, 9e8)}
     own = Recording((*parts()[:-1], Timing("head", 1e-3, energy_j=7.0)))
-    assert profile_rows(KEY, own, entry=VIT_B, busy=busy).rows[-1].energy_j == 7.0
+    head = profile_rows(KEY, own, entry=VIT_B, busy=busy).rows[-1]
+    assert head.energy_j == 7.0
+    assert MEAN_POWER not in head.how_timed  # the file's own energy
+    assert all(row.how_timed.endswith(MEAN_POWER) for row in found.rows)
 
 
 def test_published_rows_carry_their_citation():
