@@ -289,7 +289,8 @@ def _batch_size(run: _Run) -> tuple[int | None, list[str]]:
             return None, [f"the batch size is not certain: the inputs are {as_text}"]
         batch_size = first.pop()
         if stated == "1" and batch_size != 1:
-            note = f"the log echoes Batch: 1, but the input is {as_text}: one execution is a mini-batch of {batch_size}"
+            given = "--batch=1 in its options" if "--batch=1" in run.command.split() else "the log's echo Batch: 1"
+            note = f"{given} contradicts the input binding of {as_text}: taken as a mini-batch of {batch_size}"
             return batch_size, [note]
         return batch_size, []
     if _whole(stated) > 1 and (max(map(len, shapes)) <= 3 or first == {_whole(stated)}):
