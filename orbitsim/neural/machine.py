@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import time
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +31,26 @@ def device_slug(name: str) -> str:
 
 
 def others_busy_s(root: Path | str = "/") -> float:
-    """Return the processor seconds that other processes used since the machine started; 0 outside Linux [s].
+    """Return the seconds that others used of the processors that this process may use; 0 outside Linux [s].
 
-    Counted are user, nice, system, interrupts and what a hypervisor took away (steal), less the time of this process.
+    Counted since the machine started are user, nice, system, interrupts and what a hypervisor took away (steal), less
+    the time of this process.
     """
     text = read_text(Path(root) / "proc/stat")
     if not text:
         return 0.0
-    user, nice, system, _, _, irq, softirq, steal = map(int, text.split()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - time.process_time()
+    return _busy_ticks(text, allowed_processors()) / os.sysconf("SC_CLK_TCK") - time.process_time()
+
+
+def _busy_ticks(stat: str, processors: Set[int] | None) -> int:
+    """Return the busy ticks of some processors out of the text of /proc/stat; of all where none of them is in it."""
+    lines = {words[0]: words[1:] for line in stat.splitlines() if (words := line.split()) and line.startswith("cpu")}
+    wanted = [f"cpu{n}" for n in processors or () if f"cpu{n}" in lines] or ["cpu"]
+    ticks = 0
+    for name in wanted:
+        user, nice, system, _, _, irq, softirq, steal = map(int, lines[name][:8])
+        ticks += user + nice + system + irq + softirq + steal
+    return ticks
 
 
 def tick_s() -> float:
@@ -46,9 +58,15 @@ def tick_s() -> float:
     return 1.0 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.0
 
 
+def allowed_processors() -> frozenset[int] | None:
+    """Return the processors that this process may use (its affinity mask); None where the system has no such mask."""
+    return frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
 def n_processors() -> int:
-    """Return the processors that this process may use [1]."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many processors this process may use [1]."""
+    allowed = allowed_processors()
+    return os.cpu_count() or 1 if allowed is None else len(allowed)
 
 
 def cpu_clock_hz(root: Path | str = "/") -> float | None:

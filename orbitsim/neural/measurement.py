@@ -19,6 +19,7 @@ from orbitsim.neural.timing import FloatArray, Guard, Limits, Passes, time_passe
 from orbitsim.types.profile import BlockKind, BlockTiming
 
 SUM_TOLERANCE = 0.05  # by which the sum of the parts may differ from the whole model, relative to it
+SKEW_TOLERANCE = 0.1  # by which the mean of the passes may differ from their median, relative to it
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Measured:
         """Whether the sum of the parts is the time of the whole model within `SUM_TOLERANCE`; True if not timed."""
         ratio = self.check["sum_over_forward"]
         return ratio is None or abs(ratio - 1.0) <= SUM_TOLERANCE
+
+    @property
+    def is_skewed(self) -> bool:
+        """Whether mean and median of the passes differ by more than `SKEW_TOLERANCE`: a few passes were far slower."""
+        return bool(abs(self.check["mean_over_median"] - 1.0) > SKEW_TOLERANCE)
 
 
 @dataclass
@@ -274,6 +280,7 @@ def _row_maker(
 
 def _check(combination: Combination, all_passes: Sequence[Passes]) -> dict[str, Any]:
     sum_s = float(sum(passes.parts_s.mean(axis=0).sum() for passes in all_passes))
+    ratios = [passes.mean_over_median for passes in all_passes]
     whole = all_passes[0].whole_s if len(all_passes) == 1 else None
     forward_s = None if whole is None else float(whole.mean())
     return {
@@ -285,9 +292,15 @@ def _check(combination: Combination, all_passes: Sequence[Passes]) -> dict[str, 
         "sum_over_forward": None if forward_s is None else round(sum_s / forward_s, 4),
         "repeats": min(len(passes.parts_s) for passes in all_passes),
         "half_interval": _rounded(max(passes.ci for passes in all_passes)),
-        "dropped": sum(passes.n_dropped for passes in all_passes),
-        "disturbed": sum(passes.n_disturbed for passes in all_passes),
+        "mean_over_median": round(max(ratios, key=_off_one), 4),
+        # Where each part has passes of its own, those of the part that had most.
+        "dropped": max(passes.n_dropped for passes in all_passes),
+        "disturbed": max(passes.n_disturbed for passes in all_passes),
     }
+
+
+def _off_one(ratio: float) -> float:
+    return abs(ratio - 1.0)
 
 
 def _rounded(width: float) -> float | None:

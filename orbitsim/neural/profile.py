@@ -218,6 +218,12 @@ def _warn(measured: Measured, combination: Combination, note: Note) -> None:
     check = measured.check
     if not measured.adds_up:
         note("warning", f"{combination}: the parts sum to {check['sum_over_forward']} of the whole model's time")
+    if measured.is_skewed:
+        note(
+            "warning",
+            f"{combination}: the mean of the passes is {check['mean_over_median']} of their median (other programs, or "
+            "a clock that was lowered); the rows hold the mean",
+        )
     if check["disturbed"]:
         note("warning", f"{combination}: other programs disturbed {check['disturbed']} of the passes that were kept")
 

@@ -110,10 +110,10 @@ class ProfileFile:
             "finished_utc": _now(),
             "load_average_after": [round(v, 2) for v in os.getloadavg()] if hasattr(os, "getloadavg") else None,
             "peak_memory": how_measured(device),
-            "repeats_end_when": "the 95 % interval of the trimmed mean of the passes is within the target (Tukey and "
-            "McLaughlin 1963, a tenth trimmed at each end), or at a limit",
-            "dropped_when": f"others use more than {BUSY_SHARE:g} of the processors, beside those left free, in "
-            f"{WINDOW_S:g} s (Linux, processor only)",
+            "repeats_end_when": "half of Student's 95 % interval of the mean of the passes is within the target, or at "
+            "a limit",
+            "dropped_when": f"others use more than {BUSY_SHARE:g} of the processors allowed, beside those left free, "
+            f"in {WINDOW_S:g} s (Linux, processor only)",
             "sum_tolerance": SUM_TOLERANCE,
             "sum_of_parts_against_forward": self.checks,
             "failed": self.failed,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from orbitsim.errors import OrbitsimError
-from orbitsim.neural.machine import others_busy_s, tick_s
+from orbitsim.neural.machine import n_processors, others_busy_s, tick_s
 
 FloatArray = npt.NDArray[np.float64]
 
-BUSY_SHARE = 0.03  # of all processors: what others may use of those that the measurement needs
+BUSY_SHARE = 0.03  # of the processors allowed: what others may use of those that the measurement needs
 WINDOW_S = 0.25  # passes are kept or dropped together over this time: the system counts busy time in steps of 10 ms
 WARM_UP_S = 0.5
-_TRIMMED_SHARE = 0.1  # of the samples, at each end, of the mean whose interval ends the repeats
-_FEW_WINDOWS = 10  # before it is said that the machine is too busy
-_MOST_DROPPED = 0.75  # of all windows
+_LEAST_KEPT = 0.5  # of the passes, where the time is over before enough were kept, to go on until they are
 
 
 class BusyError(OrbitsimError):
@@ -42,7 +39,7 @@ class Limits:
     target_ci : float
         Half the 95 % confidence interval over the mean that is good enough. [1]
     max_seconds : float
-        Time after which to stop, once `min_repeats` were kept. [s]
+        Time after which to stop, once `min_repeats` were kept; or were tried, where most of them were disturbed. [s]
     min_repeats, max_repeats : int
         Fewest and most passes that are kept. [1]
     """
@@ -64,9 +61,10 @@ class Passes:
     whole_s : ndarray, shape (n,), or None
         Seconds of each kept pass through the whole model. [s]
     n_dropped : int
-        Passes that were not kept, because others kept the machine busy.
+        Passes through the parts that were not kept, because others kept the machine busy; as many through the whole
+        model were not, where that was timed.
     n_disturbed : int
-        Passes that were kept although they did.
+        Passes through the parts that were kept although they did.
     """
 
     parts_s: FloatArray
@@ -77,17 +75,24 @@ class Passes:
     @property
     def ci(self) -> float:
         """The wider of the relative half intervals of the sum of the parts and of the whole model [1]."""
-        widths = [relative_half_interval(self.parts_s.sum(axis=1))]
-        if self.whole_s is not None:
-            widths.append(relative_half_interval(self.whole_s))
-        return max(widths)
+        return max(relative_half_interval(totals_s) for totals_s in self._totals_s)
+
+    @property
+    def mean_over_median(self) -> float:
+        """Mean over median of the sum of the parts, or of the whole model: the one further from 1 [1]."""
+        ratios = [float(t_s.mean() / np.median(t_s)) for t_s in self._totals_s if np.median(t_s) > 0.0]
+        return max(ratios, key=lambda ratio: abs(ratio - 1.0), default=1.0)
+
+    @property
+    def _totals_s(self) -> list[FloatArray]:
+        sums_s: FloatArray = self.parts_s.sum(axis=1)
+        return [sums_s] if self.whole_s is None else [sums_s, self.whole_s]
 
 
 def relative_half_interval(samples: FloatArray) -> float:
-    """Return half the 95 % confidence interval of the trimmed mean over that mean.
+    """Return half of Student's 95 % confidence interval of the mean, over the mean.
 
-    A tenth of the samples is trimmed at each end (none below ten samples, where this is Student's interval of the
-    mean); the deviation is that of the winsorised samples, the degrees of freedom those that remain.
+    It is the interval of the plain mean, which the rows of a trace hold: one slow pass widens it.
 
     Parameters
     ----------
@@ -97,25 +102,19 @@ def relative_half_interval(samples: FloatArray) -> float:
     Returns
     -------
     float
-        Infinite below three samples. [1]
+        Infinite below two samples. [1]
 
     References
     ----------
-    Tukey and McLaughlin, Less vulnerable confidence and significance procedures for location based on a single sample:
-    trimming/winsorization 1, Sankhya A 25 (1963), 331-352.
+    Student, The probable error of a mean, Biometrika 6 (1908), 1-25.
     """
     from scipy.stats import t as student_t
 
     n = len(samples)
-    if n < 3:
+    mean = float(samples.mean()) if n else 0.0
+    if n < 2 or mean <= 0.0:
         return math.inf
-    cut = int(_TRIMMED_SHARE * n)
-    ordered = np.sort(samples)
-    mean = float(ordered[cut : n - cut].mean())
-    winsorised = np.clip(ordered, ordered[cut], ordered[n - cut - 1])
-    deviation = float(winsorised.std(ddof=1)) / (1.0 - 2.0 * cut / n)
-    quantile = float(student_t.ppf(0.975, n - 2 * cut - 1))
-    return quantile * deviation / math.sqrt(n) / mean if mean > 0.0 else math.inf
+    return float(student_t.ppf(0.975, n - 1)) * float(samples.std(ddof=1)) / math.sqrt(n) / mean
 
 
 class Stopwatch(Protocol):
@@ -163,7 +162,7 @@ class CudaStopwatch:
 
 @dataclass(frozen=True)
 class Guard:
-    """Tells whether others used more of the processors than the measurement leaves free.
+    """Tells whether others used more of the processors that this process may use than the measurement leaves free.
 
     Attributes
     ----------
@@ -180,7 +179,7 @@ class Guard:
         """Whether `busy_s` processor seconds of others, over `wall_s`, are too many."""
         if self.n_threads == 0:
             return False
-        n = os.cpu_count() or 1
+        n = n_processors()
         allowed = max(0, n - self.n_threads) + BUSY_SHARE * n
         return busy_s > allowed * wall_s + tick_s()
 
@@ -215,12 +214,12 @@ def time_passes(
     Raises
     ------
     BusyError
-        When most passes are disturbed.
+        When the time is over before enough passes were kept, and most were disturbed.
     """
     kinds: list[Sequence[nn.Module]] = [parts] if whole is None else [parts, [whole]]
     _warm_up(kinds, x, stopwatch, min(WARM_UP_S, 0.1 * limits.max_seconds))
     kept: list[list[list[float]]] = [[] for _ in kinds]
-    n_windows = n_dropped_windows = n_dropped = n_disturbed = 0
+    n_dropped = n_disturbed = 0
     begin_s = time.perf_counter()
     was_collecting = gc.isenabled()
     gc.disable()
@@ -234,25 +233,25 @@ def time_passes(
                     after_pass()
             elapsed_s = time.perf_counter() - window_s
             is_disturbed = guard.disturbed(elapsed_s, others_busy_s() - busy_s)
-            n_windows += 1
-            n_in_window = sum(map(len, window))
+            n_in_window = len(window[0])
             if is_disturbed and not guard.keep_all:
                 n_dropped += n_in_window
-                n_dropped_windows += 1
             else:
                 n_disturbed += n_in_window if is_disturbed else 0
                 for all_kept, new in zip(kept, window, strict=True):
                     all_kept.extend(new)
             progress(len(kept[0]), limits.max_repeats)
             gc.collect(0)
+            n_kept, n_tried = len(kept[0]), len(kept[0]) + n_dropped
             out_of_time = time.perf_counter() - begin_s > limits.max_seconds
-            if len(kept[0]) >= limits.min_repeats:
+            if n_kept >= limits.min_repeats:
                 if out_of_time or _passes(kept, 0, 0).ci <= limits.target_ci:
                     break
-            elif out_of_time and n_windows >= _FEW_WINDOWS and n_dropped_windows > _MOST_DROPPED * n_windows:
+            elif out_of_time and n_tried >= limits.min_repeats and n_kept < _LEAST_KEPT * n_tried:
                 raise BusyError(
-                    f"the machine is too busy: other programs disturbed {n_dropped_windows} of {n_windows} "
-                    "measurements; stop them, or go on with --allow-busy and have the rows say so"
+                    f"the machine is too busy: other programs disturbed {n_dropped} of {n_tried} passes in "
+                    f"{time.perf_counter() - begin_s:.3g} s; stop them, give it more time with --max-seconds, or go on "
+                    "with --allow-busy and have the rows say so"
                 )
     finally:
         if was_collecting:

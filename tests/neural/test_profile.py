@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
+from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -16,14 +14,13 @@ pytest.importorskip("transformers")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
-from scipy import stats  # noqa: E402
 
 from orbitsim.errors import InputError  # noqa: E402
 from orbitsim.neural.machine import device_slug, machine_facts, others_busy_s  # noqa: E402
 from orbitsim.neural.memory import peak_memory_bytes, weights_bytes  # noqa: E402
 from orbitsim.neural.profile import ProfileRequest, profile  # noqa: E402
 from orbitsim.neural.target import PRECISIONS, find_target  # noqa: E402
-from orbitsim.neural.timing import BusyError, Guard, Limits, relative_half_interval, time_passes  # noqa: E402
+from orbitsim.neural.timing import Limits  # noqa: E402
 from orbitsim.workload.traces import Trace, read_trace  # noqa: E402
 
 QUICK = Limits(target_ci=0.5, max_seconds=0.05, min_repeats=3, max_repeats=5)
@@ -153,75 +150,31 @@ def test_the_number_of_threads_is_left_as_it_was(tmp_path: Path) -> None:
     assert torch.get_num_threads() == before
 
 
-@given(st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=9))
-def test_a_few_samples_have_students_interval(samples: list[float]) -> None:
-    values = np.array(samples)
-    low, high = stats.t.interval(0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values))
-    expected = 0.0 if values.std() == 0 else (high - low) / 2 / values.mean()
-    assert relative_half_interval(values) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+class Played:
+    """A stopwatch that answers with what it was given, and takes no time."""
+
+    how_timed = "counted"
+
+    def __init__(self, *seconds: float) -> None:
+        self._seconds = cycle(seconds)
+
+    def time(self, parts: list[object], *_: object) -> list[float]:
+        return [next(self._seconds)] * len(parts)
 
 
-def test_the_interval_covers_the_mean_and_one_outlier_does_not_widen_it() -> None:
-    rng = np.random.default_rng(7)
-    inside = 0
-    for _ in range(400):
-        values = rng.normal(1.0, 0.1, 30)
-        ordered = np.sort(values)
-        half = relative_half_interval(values) * ordered[3:27].mean()
-        inside += abs(ordered[3:27].mean() - 1.0) <= half
-    assert 0.92 <= inside / 400 <= 0.98
-    values = rng.normal(1.0, 0.01, 50)
-    spoilt = values.copy()
-    spoilt[0] = 100.0
-    assert relative_half_interval(spoilt) < 1.5 * relative_half_interval(values)
-
-
-def test_repeats_end_at_the_target_or_at_a_limit() -> None:
-    class Exact:
-        how_timed = "counted"
-
-        def time(self, *_: object) -> list[float]:
-            return [1.0]
-
-    part, x = torch.nn.Identity(), torch.zeros(1)
-    steady = time_passes([part], part, x, Exact(), Limits(), Guard(0), lambda *_: None, lambda: None)
-    assert len(steady.parts_s) == len(steady.whole_s)
-    assert steady.ci == 0.0
-    few = time_passes([part], None, x, Exact(), Limits(max_repeats=7), Guard(0), lambda *_: None, lambda: None)
-    assert len(few.parts_s) == 7
-    assert few.whole_s is None
-
-
-@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="no /proc/stat")
-def test_a_busy_machine_is_noticed_and_said() -> None:
-    part, x = torch.nn.Identity(), torch.zeros(1)
-
-    class Slow:
-        how_timed = "perf_counter"
-
-        def time(self, *_: object) -> list[float]:
-            begin_s = time.perf_counter()
-            time.sleep(0.05)
-            return [time.perf_counter() - begin_s]
-
-    n = os.cpu_count() or 1
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n)]
-    try:
-        time.sleep(0.3)
-        before = others_busy_s()
-        time.sleep(0.5)
-        assert others_busy_s() - before > 0.1
-        with pytest.raises(BusyError, match="--allow-busy"):
-            time_passes([part], None, x, Slow(), Limits(1e-9, 0.1, 3, 5), Guard(n), lambda *_: None, lambda: None)
-        kept = time_passes(
-            [part], None, x, Slow(), Limits(1e-9, 0.1, 3, 5), Guard(n, keep_all=True), lambda *_: None, lambda: None
-        )
-        assert kept.n_dropped == 0
-        assert kept.n_disturbed >= 3
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
+def test_a_skewed_measurement_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = find_target("cpu")
+    for seconds, warned in (((1.0,), False), ((1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 9.0, 9.0), True)):
+        played = replace(target, stopwatch=Played(*seconds))
+        monkeypatch.setattr("orbitsim.neural.profile.find_target", lambda *_, played=played, **__: played)
+        notes: list[tuple[str, str]] = []
+        limits = Limits(1e-9, 5.0, 20, 20)
+        profile(
+            tiny_request(limits=limits), tmp_path / "t.parquet", command="c", force=True,
+            note=lambda *words, notes=notes: notes.append(words),
+        )  # fmt: skip
+        said = [message for label, message in notes if label == "warning" and "median" in message]
+        assert bool(said) == warned
 
 
 def test_peak_memory_counts_what_is_alive_at_once() -> None:
