@@ -510,15 +510,17 @@ def test_a_worker_that_is_lost_ends_the_run_with_words(
     ("arguments", "code", "words"),
     [
         (["--pipeline", "127.0.0.1:9", "--connect-s", "0.2", *TINY], 1, "no connection within"),
-        (["--pipeline", "127.0.0.1:9", "--cuts", "2,3", *TINY], 1, "--cuts: expected 1 increasing"),
-        (["--pipeline", "127.0.0.1:9,127.0.0.1:10", "--cuts", "2,2", *TINY], 1, "increasing"),
-        (["--pipeline", "127.0.0.1:9", "--cuts", "x", *TINY], 1, "--cuts: expected whole numbers"),
-        (["--pipeline", "board", *TINY], 1, "expected HOST:PORT"),
-        (["--pipeline", "127.0.0.1:9", "--batch-size", "1", "2", *TINY], 1, "one batch size"),
+        (["--pipeline", "127.0.0.1:9", "--cuts", "2,3", *TINY], 2, "--cuts: expected 1 increasing"),
+        (["--pipeline", "127.0.0.1:9,127.0.0.1:10", "--cuts", "2,2", *TINY], 2, "increasing"),
+        (["--pipeline", "127.0.0.1:9", "--cuts", "x", *TINY], 2, "--cuts: expected whole numbers"),
+        (["--pipeline", "board", *TINY], 2, "expected HOST:PORT"),
+        (["--pipeline", "127.0.0.1:9", "--batch-size", "1", "2", *TINY], 2, "one batch size"),
         (["--pipeline", "127.0.0.1:9", "--serve", "5001"], 2, "exclude"),
         (["--batch-size", "0"], 2, "above 0"),
-        (["--out", "none/here.json"], 1, "no such folder"),
-        (["--width", "33"], 1, "multiple of --heads"),
+        (["--out", "none/here.json"], 2, "no such folder"),
+        (["--out", "."], 2, "is there already; replace it with --force"),
+        (["--serve", "0", "--cpu", "100000"], 2, "--cpu 100000"),
+        (["--width", "33"], 2, "multiple of --heads"),
     ],
 )
 def test_faulty_arguments_are_named(arguments: list[str], code: int, words: str, tmp_path: Path) -> None:
@@ -528,3 +530,16 @@ def test_faulty_arguments_are_named(arguments: list[str], code: int, words: str,
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_recording_is_replaced_only_on_demand(tmp_path: Path) -> None:
+    out = tmp_path / "board.json"
+    out.write_text("hours of work\n")
+    arguments = [*TINY, "--device", "cpu", "--threads", 1, "--max-repeats", 10, "--warm-up", 1, "--out", out]
+    with Program(*arguments) as program:
+        assert program.exit_code() == 2
+        assert f"error: --out {out}: is there already; replace it with --force" in program.messages
+    assert out.read_text() == "hours of work\n"
+    with Program(*arguments, "--force") as program:
+        assert program.exit_code() == 0, program.messages
+    assert read_source(open_source(out)).format == "recorder-json"

@@ -23,7 +23,7 @@ Boards talk over plain TCP without encryption or passwords: use a network that y
 """
 
 # This file runs on Python 3.8, so newer spellings that the linter would suggest are not open to it.
-# ruff: noqa: B905, RUF007, PTH100, PTH101, PTH105, PTH108, PTH112, PTH118, PTH119, PTH120, PTH123, PTH207
+# ruff: noqa: B905, RUF007, PTH100, PTH101, PTH105, PTH108, PTH110, PTH112, PTH118, PTH119, PTH120, PTH123, PTH207
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ clock = time.perf_counter  # monotonic; every time in the files is on this clock
 
 class Failure(Exception):  # noqa: N818 - what went wrong, in words for the user
     """Something that ends the recording, with a message for the user."""
+
+    exit_code = 1
+
+
+class InputFailure(Failure):
+    """What was asked for cannot be: the command is to be changed, not tried again."""
+
+    exit_code = 2
 
 
 def say(message: str) -> None:
@@ -216,11 +224,11 @@ def load_torch(options: argparse.Namespace) -> Target:
     global torch  # noqa: PLW0603 - loaded late on purpose, see above
     if options.cpu is not None:
         if not hasattr(os, "sched_setaffinity"):
-            raise Failure("--cpu: this system cannot pin a process to a processor")
+            raise InputFailure("--cpu: this system cannot pin a process to a processor")
         try:
             os.sched_setaffinity(0, {options.cpu})
         except OSError as error:
-            raise Failure(f"--cpu {options.cpu}: {error.strerror}") from error
+            raise InputFailure(f"--cpu {options.cpu}: {error.strerror}") from error
     try:
         import torch as loaded
     except ImportError as error:
@@ -233,10 +241,10 @@ def load_torch(options: argparse.Namespace) -> Target:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
-        raise Failure("--device cuda: torch finds no CUDA device; use --device cpu")
+        raise InputFailure("--device cuda: torch finds no CUDA device; use --device cpu")
     has_sdpa = hasattr(torch.nn.functional, "scaled_dot_product_attention")
     if options.attention == "sdpa" and not has_sdpa:
-        raise Failure(f"--attention sdpa: torch {torch.__version__} has none; use --attention plain")
+        raise InputFailure(f"--attention sdpa: torch {torch.__version__} has none; use --attention plain")
     attention = options.attention if options.attention != "auto" else "sdpa" if has_sdpa else "plain"
     return Target(device, options.precision[0], attention)
 
@@ -895,7 +903,7 @@ def split_address(address: str) -> tuple[str, int]:
     """Return host and port of ``HOST:PORT``."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise Failure(f"expected HOST:PORT, found {address!r}")
+        raise InputFailure(f"expected HOST:PORT, found {address!r}")
     return host.strip("[]"), int(port)
 
 
@@ -1255,7 +1263,7 @@ class Leader:
             split_address(address)
         shapes = shapes_of(options)
         if len(shapes) != 1 or len(options.precision) != 1 or len(options.batch_size) != 1:
-            raise Failure("--pipeline takes one model, one precision and one batch size")
+            raise InputFailure("--pipeline takes one model, one precision and one batch size")
         self.shape, self.batch_size = shapes[0], options.batch_size[0]
         self.cuts = cuts_of(options.cuts, self.shape, len(self.workers))
         self.session = uuid.uuid4().hex
@@ -1434,9 +1442,9 @@ def cuts_of(text: str | None, shape: Shape, n_workers: int) -> list[int]:
     try:
         cuts = [int(word) for word in text.split(",")]
     except ValueError:
-        raise Failure(f"--cuts: expected whole numbers such as 4,8, found {text!r}") from None
+        raise InputFailure(f"--cuts: expected whole numbers such as 4,8, found {text!r}") from None
     if len(cuts) != n_workers or any(b <= a for a, b in zip([-1, *cuts], [*cuts, shape.n_blocks + 1])):
-        raise Failure(
+        raise InputFailure(
             f"--cuts: expected {n_workers} increasing numbers of blocks (one for each worker) from 0 to "
             f"{shape.n_blocks}, found {text}"
         )
@@ -1482,7 +1490,7 @@ def shapes_of(options: argparse.Namespace) -> list[Shape]:
     shapes = [SHAPES[name]._replace(**changes) for name in options.model]
     for shape in shapes:
         if shape.width % shape.n_heads or shape.image_px < shape.patch_px:
-            raise Failure("--width must be a multiple of --heads, and --image at least --patch")
+            raise InputFailure("--width must be a multiple of --heads, and --image at least --patch")
     return shapes
 
 
@@ -1505,6 +1513,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = result.add_argument
     add("--out", help="JSON file to write (default: recording.json, or split.json with --pipeline)")
+    add("--force", action="store_true", help="replace the file if it is there")
     add("--model", nargs="+", choices=sorted(SHAPES), default=["vit-b"])
     add("--batch-size", nargs="+", type=count, default=[1])
     add("--precision", nargs="+", choices=list(PRECISIONS), default=["fp32"])
@@ -1551,7 +1560,7 @@ def failures_as_exit_codes() -> Iterator[None]:
         yield
     except Failure as error:
         say(f"error: {error}")
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         say("interrupted; nothing was written")
         sys.exit(130)
@@ -1568,7 +1577,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return serve(options)
         out = options.out or ("split.json" if options.pipeline else "recording.json")
         if not os.path.isdir(os.path.dirname(os.path.abspath(out))):
-            raise Failure(f"--out {out}: there is no such folder")
+            raise InputFailure(f"--out {out}: there is no such folder")
+        if os.path.exists(out) and not options.force:
+            raise InputFailure(f"--out {out}: is there already; replace it with --force")
         value = Leader(options).run(given) if options.pipeline else record(options, given)
         write_json(value, out)
     return 0
