@@ -177,7 +177,7 @@ def test_faults_are_words_and_codes(monkeypatch, capsys, folder):
         (("import", folder / "recorder", "--out", folder), "is a folder"),
         (("import", folder / "recorder", "--out", folder / "no" / "t.parquet"), "expected a folder that exists"),
         (("import", folder / "recorder", "--out", folder / "recorder", "--force"), "one of those to read"),
-        (("import", folder / "junk"), "known are trtexec-log"),
+        (("import", folder / "junk"), "(known: trtexec-log"),
         (("import", folder / "missing"), "cannot be read"),
         (("import", folder / "junk", folder / "missing"), "cannot be read"),
         (("import", folder / "recorder", "--format", "cineto"), "expected one of"),
@@ -188,7 +188,7 @@ def test_faults_are_words_and_codes(monkeypatch, capsys, folder):
         (("import", folder / "recorder", "--window-s", "1,2"), "--whole-log"),
         (("import", folder / "recorder", folder / "log", "--whole-log", "--window-s", "2,1"), "two increasing numbers"),
         (("import", folder / "recorder", "--power-mode", "15W", "--out", folder / "x"), "the file says '30W'"),
-        (("import", folder / "log", "--out", folder / "x"), "makes no trace"),
+        (("import", folder / "log", "--out", folder / "x"), "alone makes no trace"),
         (("show", folder / "junk"), "junk"),
         (("compare", folder / "junk", folder / "missing"), "junk"),
     ]  # fmt: skip

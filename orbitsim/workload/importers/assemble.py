@@ -123,7 +123,8 @@ def assemble(files: Sequence[tuple[Source, Imported]], options: Options) -> Asse
         for recording in imported.recordings
     ]
     if not pieces:
-        raise InputError("expected timings in at least one of the files; a monitor's log alone makes no trace")
+        said = "; ".join(f"{source.path} is {_without_times(imported)}" for source, imported in files)
+        raise InputError(f"expected timings in at least one of the files: {said}")
     keys = settled_keys([(piece.file, piece.recording) for piece in pieces], options.facts, rename=options.rename)
     logs = [(source.path, imp.telemetry) for source, imp in described if imp.telemetry and not imp.recordings]
     notes = [note for _, imported in described for note in imported.notes]
@@ -146,6 +147,18 @@ def assemble(files: Sequence[tuple[Source, Imported]], options: Options) -> Asse
         notes += [f"{name}: {note}" for note in found.notes]
         profiles.append(_described_profile(key, group, found))
     return Assembled(tuple(rows), tuple(dict.fromkeys(notes)), tuple(profiles))
+
+
+def _without_times(imported: Imported) -> str:
+    """Say what a file is that holds no time of a pass."""
+    if imported.telemetry is not None:
+        return "a monitor's log, which alone makes no trace"
+    if "layers" in imported.facts:
+        return "layer information, which says what layers are and not how long they took: add the --exportProfile"
+    if "scenario" in imported.facts:
+        kind = imported.facts["scenario"]
+        return f"an MLPerf log of scenario {kind}, which has a throughput and no time of a pass (SingleStream has one)"
+    return f"{imported.format} without a time of a model or its parts"
 
 
 def _with_layer_info(files: Sequence[tuple[Source, Imported]]) -> list[tuple[Source, Imported]]:

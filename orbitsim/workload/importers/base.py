@@ -60,13 +60,30 @@ class Source:
         try:
             return self.content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            found = f"expected UTF-8 text, found byte 0x{self.content[error.start]:02x}"
+            found = f"expected UTF-8 text, found byte 0x{self.content[error.start]:02x}{self.encoding_hint()}"
             raise self.fault(found, byte=error.start) from error
 
     @cached_property
     def head(self) -> str:
         """First 64 KiB as text, undecodable bytes replaced: enough to tell a format."""
         return self.content[:65536].decode("utf-8-sig", errors="replace")
+
+    def encoding_hint(self) -> str:
+        """Return what encoding a text that is not UTF-8 seems to be in and how to convert it; empty if none is seen."""
+        how = "; convert it, for example with 'iconv -f {0} -t UTF-8 FILE > NEW'"
+        for mark, name in ((b"\xff\xfe", "UTF-16LE"), (b"\xfe\xff", "UTF-16BE")):
+            if self.content.startswith(mark) and len(self.content) > 4 and 0 in self.content[2:6]:
+                what = f": this is UTF-16 text ({name}, by its byte order mark), as PowerShell's > writes it"
+                return f"{what}{how.format('UTF-16')}, or write it with '| Out-File -Encoding utf8'"
+        seen = self.content[:65536]
+        if any(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in seen):
+            return ""
+        try:
+            self.content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            place = f"byte {error.start} is 0x{self.content[error.start]:02x}"
+            return f": this looks like Latin-1 or Windows-1252 text ({place}){how.format('LATIN1')}"
+        return ""
 
     def fault(self, message: str, *, line: int | None = None, byte: int | None = None, key: str = "") -> InputError:
         """Return the error that says what is wrong with this file, and where (lines count from 1, bytes from 0)."""
@@ -141,6 +158,8 @@ class Recording:
         seconds since some moment of the recording.
     parts_are_complete : bool
         False where the parts leave something out or count something twice (kernels that overlap).
+    covered_share : float, optional
+        Time of the parts over that of the iterations that they stand in, where both are known. [1]
     """
 
     parts: tuple[Timing, ...] = ()
@@ -153,6 +172,7 @@ class Recording:
     how_timed: str = "unknown"
     time_basis: TimeBasis = "relative"
     parts_are_complete: bool = True
+    covered_share: float | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)

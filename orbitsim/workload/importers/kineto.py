@@ -51,12 +51,16 @@ def read(source: Source) -> Imported:
     notes: list[str] = []
     device = _device(document, events.work, notes)
     basis: TimeBasis = "utc" if events.is_utc else "relative"
-    forward, parts, complete = _timings(events, layout, notes)
+    forward, parts, complete, share = _timings(events, layout, notes)
     if forward is None and not parts:
         raise source.fault("no iteration, part or kernel in it took any time", key="traceEvents")
     how_timed = "kineto-gpu-busy" if events.work else "kineto-host"
     recording = Recording(
-        parts, forward, device, how_timed=how_timed, time_basis=basis, parts_are_complete=complete or not parts
+        *(parts, forward, device),
+        how_timed=how_timed,
+        time_basis=basis,
+        parts_are_complete=complete or not parts,
+        covered_share=share,
     )
     if kernels and events.whole_microseconds:
         notes.append("kernel times are cut to whole microseconds in this trace: each is up to 1 us too short")
@@ -68,8 +72,10 @@ def read(source: Source) -> Imported:
     )
 
 
-def _timings(events: Events, layout: Layout, notes: list[str]) -> tuple[Timing | None, tuple[Timing, ...], bool]:
-    """Time of the whole, times of its parts, and whether these are all of it."""
+def _timings(
+    events: Events, layout: Layout, notes: list[str]
+) -> tuple[Timing | None, tuple[Timing, ...], bool, float | None]:
+    """Time of the whole, times of its parts, whether these are all of it, and which share of it they cover."""
     compute = [item for item in events.work if item.kind != "copy"]
     clock = _Clock(events, compute)
     if layout.left_out:
@@ -85,10 +91,10 @@ def _timings(events: Events, layout: Layout, notes: list[str]) -> tuple[Timing |
         by_name: dict[str, list[Span]] = defaultdict(list)
         for span in layout.loose:
             by_name[span.name].append(span)
-        return None, _parts(clock, list(by_name.values()), list(by_name), notes), False
+        return None, _parts(clock, list(by_name.values()), list(by_name), notes), False, None
     forward = _whole_only(clock, layout, notes) if layout.wholes else None
     if forward is not None:
-        return forward, (), False
+        return forward, (), False, None
     notes.append("times are those of single kernels by name: what belongs to an iteration cannot be told")
     by_kernel: dict[str, list[Work]] = defaultdict(list)
     for item in (item for item in compute if item.kind == "kernel"):
@@ -97,7 +103,7 @@ def _timings(events: Events, layout: Layout, notes: list[str]) -> tuple[Timing |
         _timing(name, [w.end_ns - w.start_ns for w in work], [w.start_ns + clock.origin_ns for w in work])
         for name, work in by_kernel.items()
     ]
-    return None, tuple(timing for timing in timings if timing.mean_s > 0), False
+    return None, tuple(timing for timing in timings if timing.mean_s > 0), False, None
 
 
 class _Clock:
@@ -138,7 +144,7 @@ def _untold_share(clock: _Clock, spans: Sequence[Span], *, alike: bool = False) 
 
 def _regular(
     clock: _Clock, layout: Layout, untold: float, notes: list[str]
-) -> tuple[Timing | None, tuple[Timing, ...], bool]:
+) -> tuple[Timing | None, tuple[Timing, ...], bool, float | None]:
     """Parts that recur in every iteration."""
     names = [span.name for span in layout.parts[0]]
     repeated = {name for name, count in Counter(names).items() if count > 1}
@@ -167,9 +173,11 @@ def _regular(
         covered = sum(parts_ns)
     if total_ns and covered < _COMPLETE_SHARE * total_ns:
         complete = False
-        notes.append(f"the annotated parts cover {covered / total_ns:.1%} of the time of their iterations")
+        said = f"the annotated parts cover {covered / total_ns:.1%} of the time of their iterations"
+        notes.append(f"{said}; below {_COMPLETE_SHARE:.0%} they count with --partial only")
+    share = covered / total_ns if total_ns else None
     is_forward = bool(layout.forwards) and total_ns > 0
-    return (_timing("forward", durations, begins) if is_forward else None), parts, complete
+    return (_timing("forward", durations, begins) if is_forward else None), parts, complete, share
 
 
 def _whole_only(clock: _Clock, layout: Layout, notes: list[str]) -> Timing | None:

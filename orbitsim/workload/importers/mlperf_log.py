@@ -221,6 +221,10 @@ def _import(
 
 
 def _entry(source: Source, entries: _Entries, key: str) -> tuple[str, int]:
+    local = key.replace(".", ",")
+    if key not in entries and local in entries:
+        message = f"expected {key!r}, found {local!r}: numbers need a decimal point, not a comma (another locale?)"
+        raise source.fault(message, line=entries[local][1])
     if key not in entries:
         raise source.fault("is missing: not a whole log of a performance run", line=source.text.count("\n"), key=key)
     return entries[key]

@@ -116,8 +116,9 @@ def detect(source: Source, formats: Sequence[Format] = FORMATS) -> Format:
     if matching:
         names = " and ".join(known.name for known in matching)
         raise InputError(Problem("", f"expected one format, found marks of {names}: say which, --format", source.path))
-    supported = ", ".join(f"{known.name} ({known.title})" for known in formats)
-    raise InputError(Problem("", f"expected a recording in a known format; known are {supported}", source.path))
+    supported = ", ".join(known.name for known in formats)
+    message = f"expected a recording in a known format{source.encoding_hint()} (known: {supported})"
+    raise InputError(Problem("", message, source.path))
 
 
 def named_format(name: str, formats: Sequence[Format] = FORMATS) -> Format:

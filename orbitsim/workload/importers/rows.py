@@ -173,12 +173,12 @@ def _whole(
         )
     else:
         raise InputError(
-            "expected parts that add up to the whole; these leave something out or count something twice. Where names"
-            " or --rules tell their blocks, --partial takes them as they are"
+            f"expected parts that add up to the whole; {_fault_of_parts(recording)}. Where names or --rules tell their"
+            " blocks, --partial takes them as they are"
         )
     what = "only the whole model was timed" if not parts else "the names of the parts do not tell blocks apart"
     if parts and not recording.parts_are_complete:
-        what = "the parts leave something out or count something twice"
+        what = _fault_of_parts(recording)
     if not by_flop:
         advice = "spread its time with --attribute flop" + (", or map the parts with --rules" if parts else "")
         return RowsOf((row,), (f"{what}: one row, the whole model, which no plan can split; {advice}",))
@@ -191,6 +191,12 @@ def _whole(
         for target, share_s in spread(row.mean_s, targets, flop).items()
     )
     return RowsOf((*rows, row), (f"{what}: its time was spread over {len(rows)} rows by FLOP, marked modelled",))
+
+
+def _fault_of_parts(recording: Recording) -> str:
+    said = "the parts leave something out or count something twice"
+    share = recording.covered_share
+    return said if share is None else f"{said} (they cover {share:.1%} of the time of their iterations)"
 
 
 def _unused(parts: Sequence[Timing], blocks: BlockMap) -> list[str]:

@@ -63,8 +63,26 @@ def test_the_same_parts_twice_are_refused():
 
 
 def test_a_log_alone_is_no_trace():
-    with pytest.raises(InputError, match="a monitor's log alone makes no trace"):
+    with pytest.raises(InputError, match="a monitor's log, which alone makes no trace"):
         assemble(read(samples.tegrastats()), Options(facts=FACTS))
+
+
+def test_what_makes_no_trace_is_called_by_its_name():
+    info = json.dumps({"Layers": [{"Name": "a", "Outputs": []}], "Bindings": []})
+    with pytest.raises(InputError, match=r"is layer information, .*add the --exportProfile") as caught:
+        assemble(read(info), Options(facts=FACTS))
+    assert "monitor" not in str(caught.value)
+    offline = next(text for text in samples.SAMPLES["mlperf-log"] if "SingleStream" in text)
+    with pytest.raises(InputError, match=r"is an MLPerf log of scenario Offline, which has a throughput"):
+        assemble(read(offline.replace("SingleStream", "Offline")), Options(facts=FACTS))
+
+
+def test_parts_that_cover_too_little_say_their_share():
+    from orbitsim.workload.importers.base import Imported, Recording, Timing
+
+    recording = Recording((Timing("blocks.0", 1e-3),), parts_are_complete=False, covered_share=0.423)
+    with pytest.raises(InputError, match=r"they cover 42.3% of the time of their iterations.*--partial"):
+        assemble([(Source.of("x"), Imported("kineto", (recording,)))], Options(facts=FACTS))
 
 
 def test_a_log_is_joined_by_time_with_an_offset():

@@ -119,7 +119,8 @@ def test_work_launched_inside_the_pass_but_outside_its_parts_is_missed() -> None
     assert not recording.parts_are_complete
     assert recording.forward is not None
     assert recording.forward.samples_s[0] == pytest.approx(6.5e-5)  # type: ignore[index]
-    assert any("cover 97.3%" in note for note in imported.notes)
+    assert any("cover 97.3%" in note and "--partial" in note for note in imported.notes)
+    assert imported.recordings[0].covered_share == pytest.approx(0.973, abs=5e-4)
 
 
 def test_streams_that_overlap_inside_a_part_count_once() -> None:

@@ -142,6 +142,14 @@ def test_faults_name_their_place(text: str, good: str, bad: str, where: str) -> 
     assert where in refusal(FORMAT, text.replace(good, bad) if good[0] != ":" else text.replace(good, bad, 1))
 
 
+def test_a_summary_with_decimal_commas_says_so() -> None:
+    text = summary("SingleStream")
+    said = refusal(FORMAT, text.replace("50.00 percentile", "50,00 percentile").replace("95.00 perc", "95,00 perc"))
+    assert "decimal point, not a comma" in said
+    assert "line 21" in said
+    assert "decimal comma" in refusal(FORMAT, text.replace(": 4500000", ": 4500000,5"))
+
+
 def test_two_runs_in_one_file_are_refused() -> None:
     assert "two summaries" in refusal(FORMAT, summary("SingleStream") + summary("Offline"))
     assert "two runs" in refusal(

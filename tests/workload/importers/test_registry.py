@@ -67,6 +67,35 @@ def test_what_is_no_recording_gives_one_error_that_names_the_formats(content):
     assert all(fmt.name in problem.message for fmt in FORMATS)
 
 
+def test_the_list_of_formats_is_names_only():
+    with pytest.raises(InputError) as caught:
+        detect(Source.of("once upon a time\n"))
+    (problem,) = caught.value.problems
+    assert problem.message.endswith(f"(known: {', '.join(fmt.name for fmt in FORMATS)})")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_named_with_how_to_convert_it(tmp_path, encoding):
+    content = (b"\xfe\xff" if encoding == "utf-16-be" else b"") + SAMPLES["tegrastats"][0].encode(encoding)
+    path = tmp_path / "log.txt"
+    path.write_bytes(content)
+    for fmt in (None, named_format("tegrastats")):
+        with pytest.raises(InputError, match=r"UTF-16.*PowerShell.*iconv -f UTF-16 -t UTF-8"):
+            read_source(open_source(path), fmt)
+
+
+def test_latin_1_is_named_with_how_to_convert_it():
+    text = "gemessen über Nacht\n"
+    with pytest.raises(InputError, match=r"Latin-1.*byte 9 is 0xfc.*iconv -f LATIN1"):
+        detect(Source.of(text.encode("latin-1")))
+    log = SAMPLES["tegrastats"][0].encode() + "Ende für heute\n".encode("latin-1")
+    with pytest.raises(InputError, match=r"expected UTF-8 text.*Latin-1.*iconv -f LATIN1"):
+        read_source(Source.of(log))
+    with pytest.raises(InputError) as caught:
+        detect(Source.of(bytes(range(256))))
+    assert "Latin-1" not in str(caught.value)
+
+
 def test_two_matching_formats_are_named():
     twin = Format("twin", "the same again", FORMATS[0].matches, FORMATS[0].read)
     source = Source.of(SAMPLES[FORMATS[0].name][0])
