@@ -88,6 +88,7 @@ def test_short_log() -> None:
         (JTOP, ",80,150", ",180,150", "line 2, GPU"),
         (JTOP, ",5500,6500", ",-5500,6500", "line 3, Power VDD_IN"),
         (JTOP, ",5500,6500", ",nan,6500", "line 3, Power VDD_IN"),
+        (JTOP, ",5500,6500", ",9999995500,6500", "line 3, Power VDD_IN: expected a board's rail, up to 1 kW"),
         (JTOP, "2024-05-01 10:00:01,", "01/05/2024 10:00:01,", "line 3"),
         (JTOP, "2024-05-01 10:00:01,", "2024-04-01 10:00:01,", "line 3"),
         (JTOP, "Temp gpu", "Temp cpu", "line 1"),

@@ -213,6 +213,8 @@ def test_batch_size_by_the_inputs(batch: str, dims: str, expected: int | None) -
     text = profile_log(OLD_TABLE).replace("Batch: 1", f"Batch: {batch}").replace("1x3x48x96", dims)
     imported = FORMAT.read(Source.of(text))
     assert imported.recordings[0].batch_size == expected
+    if (batch, expected) == ("1", 32):
+        assert any(f"Batch: 1 contradicts the input binding of {dims}" in note for note in imported.notes)
     if expected is None:
         assert any("batch size is not certain" in note and dims in note for note in imported.notes)
 
