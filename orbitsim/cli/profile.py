@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 NAME = "profile"
 EXAMPLE = (
-    "Examples: [bold]orbitsim profile vit-b --threads 1,2 --batch-size 1,8 --out vit-b.parquet[/bold] · "
+    "Examples: [bold]orbitsim profile vit-b --device cpu[/bold] · "
+    "[bold]orbitsim profile vit-b --threads 1,2 --batch-size 1,8 --out vit-b.parquet[/bold] · "
     "[bold]orbitsim profile gpt2 --device cuda --precision fp16,bf16 --seq-len 512 --out gpt2.parquet[/bold]"
 )
 
@@ -44,7 +45,10 @@ def command(
             "org/model of the hub; or module:factory.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Trace to write (Parquet).")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Trace to write (Parquet); BOARD-MODEL.parquet here when omitted."),
+    ] = None,
     device: Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")] = "cpu",
     threads: Annotated[
         str | None, typer.Option("--threads", metavar="N,N", help="Processor threads; all when omitted.")
@@ -101,7 +105,7 @@ def command(
     # Read before torch is loaded: a typing error should be answered at once.
     asked_threads = _listed("--threads", threads, int, "whole numbers") if threads else ()
     batch_sizes = _listed("--batch-size", batch_size, int, "whole numbers")
-    shape = _listed("--input-shape", input_shape, int, "whole numbers") if input_shape else None
+    shape = _listed("--input-shape", input_shape, int, "whole numbers", is_set=False) if input_shape else None
     share = _share(target_ci)
     values = dict(_setting(text) for text in settings or ())
 
@@ -128,30 +132,31 @@ def command(
         streamed=streamed,
         allow_busy=allow_busy,
     )  # fmt: skip
-    try:
-        with progress_bar() as report:
-            file = profile(request, out, command=_command(out), force=force, resume=resume, note=warn, progress=report)
-    except KeyboardInterrupt:
-        if out.exists():
-            warn("kept", f"{out} holds every combination that was finished; go on with --resume")
-        raise
+    with progress_bar() as report:
+        file = profile(request, out, command=_command(out), force=force, resume=resume, note=warn, progress=report)
     _print_checks(file)
 
 
-def _command(out: Path) -> str:
+def _command(out: Path | None) -> str:
     """Return the command as it was given, with the name of the trace in place of its path."""
+    if out is None:
+        return shlex.join(["orbitsim", *sys.argv[1:]])
     words = [out.name if word == str(out) else word.replace(f"={out}", f"={out.name}") for word in sys.argv[1:]]
     return shlex.join(["orbitsim", *words])
 
 
-def _listed(option: str, text: str, convert: Callable[[str], Value], expected: str) -> tuple[Value, ...]:
+def _listed(
+    option: str, text: str, convert: Callable[[str], Value], expected: str, *, is_set: bool = True
+) -> tuple[Value, ...]:
     try:
-        values = tuple(convert(word.strip()) for word in text.split(",") if word.strip())
+        values = tuple(convert(word.strip()) for word in text.split(","))
     except ValueError as error:
         raise InputError(f"expected {option} as {expected} with commas between, got {text!r}") from error
-    if not values:
+    if "" in values:
         raise InputError(f"expected {option} as {expected} with commas between, got {text!r}")
-    return tuple(dict.fromkeys(values))
+    if is_set and len(set(values)) < len(values):
+        raise InputError(f"expected each value of {option} once, got {text!r}")
+    return values
 
 
 def _share(text: str) -> float:

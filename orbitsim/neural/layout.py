@@ -16,12 +16,13 @@ _LISTS = (nn.ModuleList, nn.Sequential)
 
 
 def find_block_list(root: nn.Module) -> str:
-    """Return the path of the longest list of modules of one class; of two equally long ones the outer, then the first.
+    """Return the path of the longest list of modules of one class; of several equally long ones the outermost.
 
     Raises
     ------
     InputError
-        When there is none of at least two, or when it lies inside another list (a hierarchical model).
+        When there is none of at least two, when it lies inside another list (a hierarchical model), or when several
+        are equally long and equally far out.
     """
     found: list[tuple[int, int, str]] = []
     for path, module in root.named_modules():
@@ -29,13 +30,22 @@ def find_block_list(root: nn.Module) -> str:
             found.append((-len(module), path.count("."), path))
     if not found:
         raise InputError("expected a module with a list of at least two blocks of one class, found none")
-    path = min(found, key=lambda entry: entry[:2])[2]
+    first = min(found, key=lambda entry: entry[:2])
+    path = first[2]
     names = path.split(".")
     outer = [".".join(names[:n]) for n in range(1, len(names))]
     inside = [name for name in outer if isinstance(root.get_submodule(name), nn.ModuleList)]
     if inside:
         raise InputError(
             f"expected one chain of blocks, found those of {inside[0]} in lists of their own (a hierarchical model)"
+        )
+    equal = [other for *rank, other in found if rank == list(first[:2])]
+    if len(equal) > 1:
+        is_wrapped = [name for name, _ in root.named_children()] == ["model"]  # around a module of the user's own
+        paths = ", ".join(other.removeprefix("model.") if is_wrapped else other for other in equal)
+        raise InputError(
+            f"expected one longest list of blocks, found {len(equal)} of {-first[0]} blocks each "
+            f"({paths}); choose one with --blocks"
         )
     return path
 

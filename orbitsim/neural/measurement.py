@@ -280,7 +280,7 @@ def _row_maker(
 
 def _check(combination: Combination, all_passes: Sequence[Passes]) -> dict[str, Any]:
     sum_s = float(sum(passes.parts_s.mean(axis=0).sum() for passes in all_passes))
-    ratios = [passes.mean_over_median for passes in all_passes]
+    skew: float = max((passes.mean_over_median for passes in all_passes), key=lambda ratio: abs(ratio - 1.0))
     whole = all_passes[0].whole_s if len(all_passes) == 1 else None
     forward_s = None if whole is None else float(whole.mean())
     return {
@@ -292,15 +292,11 @@ def _check(combination: Combination, all_passes: Sequence[Passes]) -> dict[str, 
         "sum_over_forward": None if forward_s is None else round(sum_s / forward_s, 4),
         "repeats": min(len(passes.parts_s) for passes in all_passes),
         "half_interval": _rounded(max(passes.ci for passes in all_passes)),
-        "mean_over_median": round(max(ratios, key=_off_one), 4),
+        "mean_over_median": round(skew, 4),
         # Where each part has passes of its own, those of the part that had most.
         "dropped": max(passes.n_dropped for passes in all_passes),
         "disturbed": max(passes.n_disturbed for passes in all_passes),
     }
-
-
-def _off_one(ratio: float) -> float:
-    return abs(ratio - 1.0)
 
 
 def _rounded(width: float) -> float | None:

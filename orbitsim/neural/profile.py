@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
-from orbitsim.errors import InputError
+from orbitsim.errors import InputError, OrbitsimError
+from orbitsim.neural.dissection import EmbeddingPart
 from orbitsim.neural.measurement import Combination, Measured, measure, measure_one_at_a_time
 from orbitsim.neural.parts import ModelParts, largest_difference
 from orbitsim.neural.profile_file import ProfileFile
@@ -71,7 +73,7 @@ class ProfileRequest:
 
 def profile(
     request: ProfileRequest,
-    out: Path,
+    out: Path | None,
     *,
     command: str,
     force: bool = False,
@@ -85,8 +87,8 @@ def profile(
     ----------
     request : ProfileRequest
         What, where and how.
-    out : Path
-        Trace to write.
+    out : Path or None
+        Trace to write; `default_path` when None.
     command : str
         The command, for the provenance.
     force, resume : bool
@@ -109,8 +111,11 @@ def profile(
     _check_request(request)
     target = find_target(request.device, name=request.board, power_mode=request.power_mode)
     threads = chosen_threads(request.threads, target)
-    parts = _load(request)
+    parts = _load(request, note)
     name = request.name or parts.name
+    if out is None:
+        out = default_path(target.name, name)
+        note("trace", str(out))
     file = ProfileFile(out, _provenance(request, target, parts, name, command), force=force, resume=resume)
     asked = [
         Combination(n, batch_size, precision)
@@ -129,11 +134,21 @@ def profile(
                 torch.set_num_threads(combination.n_threads)
             label = f"{name} {number}/{len(todo)}: {combination}"
             _one(request, parts, combination, target, name, file, note, partial(progress, label))
+    except KeyboardInterrupt:
+        if file.rows:
+            note("kept", f"{out} holds every combination that was finished; go on with --resume")
+        raise
     finally:
         torch.set_num_threads(threads_before)
     if not file.rows:
         raise InputError("nothing could be measured: " + "; ".join(file.failed.values()))
     return file
+
+
+def default_path(board: str, model: str) -> Path:
+    """Return the trace of a model on a board, in the current folder: names of traces have no spaces and slashes."""
+    words = (re.sub(r"[^\w.]+", "-", word).strip("-.") for word in (board, model))
+    return Path("-".join(word for word in words if word) + ".parquet")
 
 
 def _check_request(request: ProfileRequest) -> None:
@@ -151,7 +166,27 @@ def _check_request(request: ProfileRequest) -> None:
         raise InputError("expected the precision tf32 only with --device cuda")
 
 
-def _load(request: ProfileRequest) -> ModelParts:
+def _load(request: ProfileRequest, note: Note) -> ModelParts:
+    """Load the model; one of the user's own may raise whatever it likes."""
+    if ":" not in request.model or Path(request.model).exists():
+        return _load_at_hand(request)
+    try:
+        parts = _load_at_hand(request)
+    except OrbitsimError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"expected {request.model} to return a torch.nn.Module, it raised {type(error).__name__}: {reason}"
+        ) from error
+    if not request.model_options.get("block_list"):
+        embedding = cast("EmbeddingPart", parts.embedding)
+        path = embedding.passages.layout.path.removeprefix("model.")
+        note("blocks", f"found {len(parts.blocks)} in {path}; choose another list with --blocks")
+    return parts
+
+
+def _load_at_hand(request: ProfileRequest) -> ModelParts:
     """Load the model; only lay it out when its parts are built one at a time."""
     options = dict(request.model_options)
     weights: Weights = options.pop("weights", "auto")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class ProfileFile:
         self.rows: list[BlockTiming] = []
         self.checks: list[dict[str, Any]] = []
         self.failed: dict[str, str] = {}
-        self._provenance = dict(provenance)
+        self._provenance: dict[str, Any] = json.loads(json.dumps(dict(provenance)))  # as it is when it is read again
         self._created_utc = _now()
         if force and resume:
             raise InputError("expected --force or --resume, not both")
@@ -70,16 +71,13 @@ class ProfileFile:
     def _go_on(self) -> None:
         trace = read_trace(self.path)
         before = trace.provenance
-        differing = [key for key in _SAME if before.get(key) != self._provenance.get(key)]
+        differing = [
+            Problem(key, f"expected {there} to go on with, got {here}", str(self.path))
+            for name in _SAME
+            for key, there, here in _differences(name, before.get(name), self._provenance.get(name))
+        ]
         if differing:
-            raise InputError(
-                Problem(
-                    key,
-                    f"expected {before.get(key)!r} to go on with, got {self._provenance.get(key)!r}",
-                    str(self.path),
-                )
-                for key in differing
-            )
+            raise InputError(differing)
         self.rows = list(trace.rows)
         self.checks = list(before.get("sum_of_parts_against_forward", []))
         self._created_utc = str(before["created_utc"])
@@ -119,6 +117,15 @@ class ProfileFile:
             "failed": self.failed,
         }
         write_trace(self.rows, self.path, provenance)
+
+
+def _differences(key: str, there: Any, here: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield the dotted keys in which two JSON values differ, with both values in words."""
+    if isinstance(there, Mapping) and isinstance(here, Mapping):
+        for name in sorted({*there, *here}):
+            yield from _differences(f"{key}.{name}", there.get(name), here.get(name))
+    elif there != here:
+        yield key, "none" if there is None else repr(there), "none" if here is None else repr(here)
 
 
 def _now() -> str:

@@ -36,11 +36,36 @@ def test_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert "--resume" in capsys.readouterr().err
 
 
+def test_without_out_the_trace_is_named_after_board_and_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers")
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, *TINY, "--device", "cpu", "--board", "desk") == 0
+    said = capsys.readouterr()
+    assert "desk-vit.parquet" in said.out
+    assert "trace: desk-vit.parquet" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["desk-vit.parquet"]
+    before = read_trace(tmp_path / "desk-vit.parquet")
+    assert run(monkeypatch, *TINY, "--board", "desk") == 2
+    assert "is there already; replace it with --force, go on with --resume" in capsys.readouterr().err
+    assert read_trace(tmp_path / "desk-vit.parquet").sha256 == before.sha256
+    assert run(monkeypatch, *TINY, "--board", "desk", "--batch-size", "1,2", "--resume") == 0
+    assert read_trace(tmp_path / "desk-vit.parquet").rows[: len(before.rows)] == before.rows
+    assert run(monkeypatch, *TINY, "--board", "desk", "--force") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["vit-x"], "did you mean"),
         (["vit-b", "--batch-size", "1;2"], "--batch-size as whole numbers"),
+        (["vit-b", "--batch-size", "1,,2"], "--batch-size as whole numbers with commas between, got '1,,2'"),
+        (["vit-b", "--batch-size", "1,1"], "each value of --batch-size once, got '1,1'"),
+        (["vit-b", "--threads", "1, 1"], "each value of --threads once"),
+        (["vit-b", "--precision", "fp32,"], "--precision as names with commas between"),
+        (["vit-b", "--input-shape", "3,,3"], "--input-shape as whole numbers"),
+        (["vit-b", "--input-shape", "3,32,32"], "only with module:factory"),
         (["vit-b", "--batch-size", "0"], "--batch-size of at least 1"),
         (["vit-b", "--precision", "fp17"], "expected --precision of fp32"),
         (["vit-b", "--target-ci", "narrow"], "--target-ci"),
@@ -50,6 +75,7 @@ def test_a_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
         (["vit-b", "--threads", "two"], "--threads"),
         (["vit-b", "--force", "--resume"], "not both"),
         (["nowhere:factory"], "expected module:factory"),
+        (["math:sqrt", "--input-shape", "3"], "it raised TypeError"),
     ],
 )
 def test_bad_input_is_answered_in_one_line(

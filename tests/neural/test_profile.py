@@ -119,8 +119,12 @@ def test_what_is_there_is_kept_replaced_or_gone_on_with(tmp_path: Path) -> None:
     assert both.rows[: len(first.rows)] == first.rows
     assert [row.batch_size for row in both.rows[len(first.rows) :]] == [2] * 5
     assert len(both.provenance["sum_of_parts_against_forward"]) == 2
-    with pytest.raises(InputError, match="model: expected"):
-        profile(tiny_request(name="other"), path, command="c", resume=True)
+    options = {"settings": TINY_VIT, "image_px": 32, "seed": 2}
+    with pytest.raises(InputError) as raised:
+        profile(tiny_request(name="other", model_options=options), path, command="c", resume=True)
+    assert {problem.key for problem in raised.value.problems} == {"model.name", "model.options.seed"}  # no other keys
+    assert "model.name: expected 'vit' to go on with, got 'other'" in str(raised.value)
+    assert "model.options.seed: expected 1 to go on with, got 2" in str(raised.value)
     profile(tiny_request(name="other"), path, command="c", force=True)
     assert {row.model for row in read_trace(path).rows} == {"other"}
 
