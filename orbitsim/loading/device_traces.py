@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from orbitsim.scenario.devices import Replay
 from orbitsim.scenario.suggestions import suggestion
 from orbitsim.types.profile import BlockTiming, Profile
 from orbitsim.workload.cost import LayerTimes, layer_times
+from orbitsim.workload.fit_domain import why_no_fit
 from orbitsim.workload.models import ModelGraph
 from orbitsim.workload.traces import Trace, find_traces, read_trace
 
@@ -70,6 +72,17 @@ def named_trace(name: str, key: str) -> Trace:
     return _read(str(path), status.st_mtime_ns, status.st_size)
 
 
+def hash_of(path: Path) -> str:
+    """Return the SHA-256 of a trace file, read once as long as it does not change."""
+    status = path.stat()
+    return _hash(str(path), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=64)
+def _hash(path: str, _mtime_ns: int, _size: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
 def trace_at(name: str) -> Trace:
     """Read a trace that a command names: a file, whatever its suffix, or a shipped one.
 
@@ -113,7 +126,11 @@ def device_trace(name: str, table: Any, graph: ModelGraph, precision: Any, batch
     known = catalog.device(name) if name in catalog.names("device") else None
     at_hand = [profile for profile in trace.profiles() if profile.precision == precision]
     of_model = [profile for profile in at_hand if profile.model == graph.name]
-    if not at_hand or (not of_model and table.replay != "mean"):
+    if not at_hand:
+        precisions = ", ".join(sorted({profile.precision for profile in trace.profiles()}))
+        why = f" (no time is carried from one precision to another, and {precisions} is all that was timed)"
+        raise _lacking(key, trace, graph, precision, why)
+    if not of_model and table.replay != "mean":
         raise _lacking(key, trace, graph, precision)
     board = _board(key, name, table.board, known, of_model or at_hand)
     of_model, at_hand = ([p for p in profiles if p.device == board] for profiles in (of_model, at_hand))
@@ -122,8 +139,10 @@ def device_trace(name: str, table: Any, graph: ModelGraph, precision: Any, batch
     try:
         device, times = _times(_device(name, table, known, board, power_mode), graph, precision, batch_size, at_hand)
     except InputError:
+        why = why_no_fit(graph, precision, batch_size, at_hand)
+        why = f" ({why})" if why else ""
         what = " that covers embedding, blocks and head" if of_model else ", or some that a fit can start from"
-        raise _lacking(key, trace, graph, precision, what) from None
+        raise _lacking(key, trace, graph, precision, what + why) from None
     if table.replay != "mean":
         _check_replay(f"{key}.replay", table.replay, times, of_model, batch_size)
     return DeviceTrace(device, trace, tuple(at_hand), table.replay)
@@ -160,7 +179,15 @@ def _board(key: str, name: str, given: str | None, known: Device | None, profile
         return boards[0]
     got = f"got {given!r}{suggestion(given, boards)}" if given is not None else "got nothing"
     why = f" (the catalogue's {wanted} is not in the trace)" if given is None and known is not None else ""
-    raise InputError(Problem(f"{key}.board", f"expected one of {', '.join(boards)}, {got}{why}"))
+    to_set = _to_set(f"{key}.board", given, boards)
+    raise InputError(Problem(f"{key}.board", f"expected one of {', '.join(boards)}, {got}{why}{to_set}"))
+
+
+def _to_set(key: str, given: str | None, choices: Sequence[str]) -> str:
+    """Say what to write where nothing was."""
+    if given is not None:
+        return ""
+    return f'; set {key} = "{choices[0]}"{", for example" if len(choices) > 1 else ""}'
 
 
 def _power_mode(key: str, table: Any, known: Device | None, profiles: Sequence[Profile]) -> str:
@@ -175,7 +202,8 @@ def _power_mode(key: str, table: Any, known: Device | None, profiles: Sequence[P
         return modes[0]
     got = f"got {given!r}{suggestion(given, modes)}" if given is not None else "got nothing"
     why = f" (the catalogue's {expected} is not in the trace)" if given is None and expected is not None else ""
-    raise InputError(Problem(f"{key}.power_mode", f"expected one of {', '.join(modes)}, {got}{why}"))
+    to_set = _to_set(f"{key}.power_mode", given, modes)
+    raise InputError(Problem(f"{key}.power_mode", f"expected one of {', '.join(modes)}, {got}{why}{to_set}"))
 
 
 def _device(name: str, table: Any, known: Device | None, board: str, power_mode: str) -> Device:

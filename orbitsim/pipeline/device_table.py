@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orbitsim.loading.device_traces import find_trace
+from orbitsim.loading.device_traces import find_trace, hash_of
 from orbitsim.pipeline.replays import devices_of_nodes
 from orbitsim.pipeline.space import Space
 from orbitsim.pipeline.work import Work
@@ -46,7 +45,7 @@ def _basis(work: Work, name: str) -> dict[str, Any]:
         "basis": costs.basis,
         "trace": trace,
         "trace_sha256": sha256,
-        "replay": work.replay_of(name),
+        "replay": None if trace is None else work.replay_of(name),
         "n_samples": min(samples, default=0),
         "energy_origin": costs.energy_origin,
         "max_temperature_k": max(temperatures, default=math.nan),
@@ -61,7 +60,7 @@ def _trace_of(work: Work, name: str) -> tuple[str | None, str | None]:
         return Path(traced.trace.path).name, traced.trace.sha256
     profile = work.costs[name].profile
     path = None if profile is None else find_trace(Path(profile.source).stem)
-    return (None, None) if path is None else (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    return (None, None) if path is None else (path.name, hash_of(path))
 
 
 def throttled_share(profile: Profile) -> float:

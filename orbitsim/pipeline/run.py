@@ -121,6 +121,7 @@ def run_scenario(
         compute[scheme] = compute_summary(frames["devices"][-1])
     if scenario.links.isl.topology != "none" and space.n_satellites > 1 and not space.neighbours(space.sensor):
         notes.append(f"no crosslink of {scenario.workload.sensor} ever opens: it works alone")
+    notes += [f"{name}: {caveat}" for name, costs in work.costs.items() for caveat in costs.caveats]
     if not starts:
         notes.append("no task started: the sensor sees no target in any slot")
     progress("tables", 0, 1)
@@ -220,7 +221,7 @@ def _assumptions(work: Work) -> dict[str, Any]:
                 "basis": costs.basis,
                 "origin": sorted(set(costs.origin)),
                 "energy_origin": costs.energy_origin,
-                "replay": work.replay_of(name),
+                "replay": work.replay_of(name) if name in work.traces or costs.profile is not None else None,
             }
             for name, costs in work.costs.items()
         },

@@ -18,11 +18,10 @@ from orbitsim.plan.stages import ORIGINS
 from orbitsim.scenario import Scenario
 from orbitsim.scenario.devices import Replay
 from orbitsim.types.codec_table import IDENTITY, CodecTable
-from orbitsim.types.profile import Profile
 from orbitsim.workload.cost import LayerCosts, layer_costs
 from orbitsim.workload.imagery import mini_batches, tiles_per_image
 from orbitsim.workload.models import ModelGraph, model_graph
-from orbitsim.workload.traces import find_traces, read_trace
+from orbitsim.workload.traces import shipped_profiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +99,7 @@ def build_work(scenario: Scenario) -> Work:
         traces = device_traces(scenario, graph)
     except InputError as error:
         problems.extend(error.problems)
-    shipped = list(_profiles())
+    shipped = shipped_profiles()
     for key, name in _devices(scenario):
         if name in costs or (name in scenario.device and name not in traces):
             continue
@@ -128,11 +127,6 @@ def build_work(scenario: Scenario) -> Work:
         costs=costs,
         traces=traces,
     )
-
-
-def _profiles() -> Iterable[Profile]:
-    for path in find_traces():
-        yield from read_trace(path).profiles()
 
 
 def _devices(scenario: Scenario) -> Iterable[tuple[str, str]]:

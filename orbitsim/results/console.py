@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orbitsim.results.wording import energy, seconds, size
+from orbitsim.results.wording import energy, seconds, share, size
 
 Summary = tuple[str, Mapping[str, Any]]
 """A scenario's name, and what `summary.json` holds of its run."""
@@ -86,7 +86,7 @@ def _line(what: str, found: Mapping[str, Sequence[str]]) -> str:
 
 def _shares(by_name: Mapping[str, float]) -> list[str]:
     total_s = sum(by_name.values())
-    return [f"{value / total_s:.0%} {name}" for name, value in by_name.items() if value > 0.0]
+    return [f"{share(value / total_s)} {name}" for name, value in by_name.items() if value > 0.0]
 
 
 def _side_by_side(summaries: Sequence[Summary]) -> Table:

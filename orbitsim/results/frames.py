@@ -42,8 +42,9 @@ def frame(table: str, columns: Mapping[str, Any]) -> pd.DataFrame:
         elif isinstance(values, pd.Categorical):
             made = values
         else:
-            position = {value: index for index, value in enumerate(dict.fromkeys(values))}
-            made = categories([position[value] for value in values], list(position))
+            names_of = dict.fromkeys(value for value in values if value is not None)
+            position: dict[Any, int] = {None: -1} | {value: index for index, value in enumerate(names_of)}
+            made = categories([position[value] for value in values], list(names_of))
         if not column.nullable and pd.isna(made).any():
             raise ValueError(f"column {table}.{column.name} must not hold nulls")
         series[column.name] = made
@@ -51,7 +52,7 @@ def frame(table: str, columns: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def categories(codes: Any, names: Sequence[str]) -> Any:
-    """Return a categorical column: for each row the index of its name."""
+    """Return a categorical column: for each row the index of its name, -1 for none."""
     import pandas as pd
 
     return pd.Categorical.from_codes(np.asarray(codes, dtype=np.int32), categories=pd.Index(list(names), dtype="str"))

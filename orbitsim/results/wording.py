@@ -12,15 +12,27 @@ def seconds(value: float | None) -> str:
 
 def energy(value_j: float) -> str:
     """Return an energy in decimal units, three figures of it."""
-    for factor, unit in ((1e6, "MJ"), (1e3, "kJ")):
-        if value_j >= factor:
-            return f"{value_j / factor:.3g} {unit}"
-    return f"{value_j:.3g} J"
+    return _scaled(value_j, ((1e6, "MJ"), (1e3, "kJ"), (1.0, "J")))
 
 
 def size(n_bytes: float) -> str:
     """Return a number of bytes in decimal units, three figures of it."""
-    for factor, unit in ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if n_bytes >= factor:
-            return f"{n_bytes / factor:.3g} {unit}"
-    return f"{n_bytes:.3g} B"
+    return _scaled(n_bytes, ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")))
+
+
+def share(part: float) -> str:
+    """Return a share in percent: 0 and 100 only where nothing, or nothing else, is there."""
+    if 0.0 < part < 0.01:
+        return "<1%"
+    if 0.99 < part < 1.0:
+        return ">99%"
+    return f"{part:.0%}"
+
+
+def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:
+    """Return three figures in the first unit of which, rounded to them, there is at least one; or else in the last."""
+    for factor, unit in units[:-1]:
+        if value >= 0.9995 * factor:
+            return f"{value / factor:.3g} {unit}"
+    factor, unit = units[-1]
+    return f"{value / factor:.3g} {unit}"

@@ -126,7 +126,12 @@ DEVICES = (
     Column("basis", "string", "that source in words"),
     Column("trace", "string", "trace of its times; null where they come from another source", nullable=True),
     Column("trace_sha256", "string", "hash of that file", nullable=True),
-    Column("replay", "category", "mean, bootstrap or in-order: which of the recorded times a mini-batch met"),
+    Column(
+        "replay",
+        "category",
+        "mean, bootstrap or in-order: which of the recorded times a mini-batch met; null where no trace gives them",
+        nullable=True,
+    ),
     Column("n_samples", "int64", "recorded executions of each part of the model, the fewest; 0 where there are none"),
     Column("n_executions", "int64", "stages of mini-batches that it computed, of all satellites with it"),
     Column("compute_s", "float64", "simulated time of computing, encoding and decoding left out"),
@@ -137,7 +142,7 @@ DEVICES = (
     Column("energy_j", "float64", "energy of computing; null where power is not known", nullable=True),
     Column("energy_origin", "string", "measured, published or modelled (power times time)", nullable=True),
     Column("mean_power_w", "float64", "that energy over that time; null where nothing was computed", nullable=True),
-    Column("max_temperature_k", "float64", "highest temperature in the trace", nullable=True),
+    Column("max_temperature_k", "float64", "highest of the parts' mean temperatures in the trace", nullable=True),
     Column("throttled_share", "float64", "share of the recorded time on parts marked as throttled", nullable=True),
 )
 """One row for each scheme and computer of the scenario."""

@@ -63,6 +63,8 @@ class LayerCosts:
         Raw input of the first layer. [B]
     profile : Profile or None
         The profile whose rows are these times as they stand (method ``trace``): its samples may be replayed.
+    caveats : tuple of str
+        What a reader must know of the times (an upper bound, scaled from far away); `basis` ends with them.
     """
 
     device: str
@@ -80,6 +82,7 @@ class LayerCosts:
     activation_bytes: FloatArray
     input_bytes: float
     profile: Profile | None = None
+    caveats: tuple[str, ...] = ()
 
     @property
     def n_layers(self) -> int:
@@ -147,6 +150,7 @@ def layer_costs(
         activation_bytes=activation_bytes(graph, batch_size, activation_bytes_per_value),
         input_bytes=input_bytes(graph, batch_size, bytes_per_pixel),
         profile=times.profile,
+        caveats=times.caveats,
     )
     for array in (costs.compute_s, costs.energy_j, costs.memory_bytes, costs.activation_bytes):
         if array is not None:

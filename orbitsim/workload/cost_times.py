@@ -153,9 +153,7 @@ def _from_fit(device: Device, graph: ModelGraph, batch_size: int, fit: DeviceFit
     energy = _active_energy_j(device, seconds) if fit.power_w is None else fit.power_w * seconds
     caveats = _caveats(fit.profiles)
     basis = "; ".join((basis, *caveats))
-    return LayerTimes(
-        seconds, origin, "fitted", basis, energy, None if energy is None else "modelled", caveats=caveats
-    )
+    return LayerTimes(seconds, origin, "fitted", basis, energy, None if energy is None else "modelled", caveats=caveats)
 
 
 def _caveats(profiles: Iterable[Profile], scale: float = 1.0) -> tuple[str, ...]:
@@ -166,7 +164,9 @@ def _caveats(profiles: Iterable[Profile], scale: float = 1.0) -> tuple[str, ...]
     ratio = max(scale, 1.0 / scale)
     if ratio > MAX_BATCH_RATIO * (1.0 + 1e-9):
         more = "more" if scale > 1.0 else "fewer"
-        found.append(f"scaled to {ratio:.4g} times {more} samples, for want of anything nearer: may be wrong by several times")
+        found.append(
+            f"scaled to {ratio:.4g} times {more} samples for want of anything nearer: may be wrong by several times"
+        )
     return tuple(found)
 
 
@@ -191,8 +191,8 @@ def _from_profile(device: Device, profile: Profile, batch_size: int) -> LayerTim
         energy_origin = _MODELLED if one_power else weakest_origin(origin)
         return LayerTimes(seconds, origin, method, basis, energy * scale, energy_origin, as_it_stands, caveats)
     energy = _active_energy_j(device, seconds)
-    energy_origin = None if energy is None else _MODELLED
-    return LayerTimes(seconds, origin, method, basis, energy, energy_origin, as_it_stands, caveats)
+    modelled = None if energy is None else _MODELLED
+    return LayerTimes(seconds, origin, method, basis, energy, modelled, as_it_stands, caveats)
 
 
 def _modelled(device: Device, seconds: FloatArray, method: Method, basis: str, figure: Figure) -> LayerTimes:

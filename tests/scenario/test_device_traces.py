@@ -147,7 +147,7 @@ def test_a_catalogue_s_device_takes_its_own_board_and_mode_or_what_is_said(folde
     assert faults(folder, table, head) == [
         (
             "device.jetson-agx-orin-15w.power_mode: expected one of 30W, 50W, got nothing (the catalogue's 15W is "
-            "not in the trace)"
+            'not in the trace); set device.jetson-agx-orin-15w.power_mode = "30W", for example'
         )
     ]
     load_scenario(write(folder / "mine.toml", head + table + 'power_mode = "50W"\n'))
@@ -156,7 +156,7 @@ def test_a_catalogue_s_device_takes_its_own_board_and_mode_or_what_is_said(folde
     assert faults(folder, table, head) == [
         (
             "device.jetson-agx-orin-15w.board: expected one of toy-board, got nothing (the catalogue's jetson-agx-orin "
-            "is not in the trace)"
+            'is not in the trace); set device.jetson-agx-orin-15w.board = "toy-board"'
         )
     ]
 

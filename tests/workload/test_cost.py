@@ -183,6 +183,20 @@ def test_a_far_batch_size_is_scaled_only_where_the_catalogue_knows_nothing(vit_b
     costs = layer_costs(unknown, vit_b, **far, profiles=profiles)
     assert costs.method == "trace-scaled"
     assert costs.compute_s == pytest.approx(64 * profiles[0].layer_s())
+    (caveat,) = costs.caveats
+    assert caveat.startswith("scaled to 64 times more samples")
+    assert costs.basis.endswith(caveat)
+    (caveat,) = layer_costs(unknown, vit_b, **SCENARIO, profiles=[profile_of(device, batch_size=512)]).caveats
+    assert caveat.startswith("scaled to 8 times fewer samples")
+    assert not layer_costs(unknown, vit_b, **SCENARIO, profiles=[profile_of(device, batch_size=16)]).caveats
+
+
+@pytest.mark.parametrize(("model", "method"), [("vit-b", "trace"), ("vit-h", "fitted")])
+def test_sums_of_synchronised_nodes_say_that_they_are_upper_bounds(model, method):
+    device, graph = catalog.device("jetson-agx-orin-15w"), model_graph(catalog.model(model))
+    costs = layer_costs(device, graph, **{**SCENARIO, "batch_size": 1}, profiles=shipped_profiles())
+    assert costs.method == method
+    assert "an upper bound: synchronised after every node" in costs.basis
 
 
 def test_another_model_is_fitted_from_what_was_timed_on_the_device(vit_b):
