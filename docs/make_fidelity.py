@@ -70,7 +70,7 @@ def record(case: Case, options: argparse.Namespace) -> None:
             "--pipeline", f"127.0.0.1:{port[1]}", "--model", "vit-b", "--cuts", "6", "--batches", str(options.batches),
             "--batch-size", str(options.batch_size), "--precision", "fp32", "--isolated", "both",
             "--isolated-s", str(options.isolated_s), "--cpu", str(processors[0]), *common, *pace,
-            "--out", str(RECORDS / f"{case.name}.json"),
+            "--force", "--out", str(RECORDS / f"{case.name}.json"),
         ]  # fmt: skip
         subprocess.run([sys.executable, str(RECORDER), *command], cwd=ROOT, check=True)  # noqa: S603 - our own program
     finally:
