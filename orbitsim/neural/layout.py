@@ -131,7 +131,7 @@ def lay_out(root: nn.Module, path: str, example: Tensor) -> Layout:
     try:
         with torch.no_grad(), _AnswerYes():  # type: ignore[no-untyped-call]
             root(example)
-    except (TypeError, ValueError, RuntimeError, AttributeError, NotImplementedError, IndexError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
         shape = tuple(example.shape[1:])
         raise InputError(f"expected a model that runs on one tensor of samples of shape {shape}: {error}") from error
     finally:

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from orbitsim.link.capacity import CapacityCurve
 from orbitsim.link.schedule import LinkSchedule
+from orbitsim.sim.itinerary import FixedItinerary
 from orbitsim.sim.jobs import MiniBatch, Part, Step, Task
 from orbitsim.sim.network import Network, World
-from orbitsim.sim.places import Server
 from orbitsim.sim.recorder import Recorder
 from orbitsim.sim.static import StaticRun
 from orbitsim.types.route import Route
@@ -66,23 +66,15 @@ def simulate_split(
 
     env = simpy.Environment()
     recorder = Recorder(enabled=record)
-    delivered: list[float] = []
-
-    def advance(batch: MiniBatch, now_s: float) -> Server | None:
-        batch.position += 1
-        if batch.position < len(batch.steps):
-            return batch.steps[batch.position].server
-        delivered.append(now_s)
-        return None
-
-    def rebook(_batch: MiniBatch, _now_s: float) -> None:
-        raise AssertionError("a fixed split has no contact to miss")
+    itinerary = FixedItinerary()
 
     def no_link(_source: int, _target: int) -> LinkSchedule:
         raise AssertionError("every mini-batch brings the rate of its links along")
 
     names = (*(f"stage {k}" for k in range(n_stages)), "sink")
-    network = Network(env, World(names, n_stages, math.inf, no_link), recorder, "overlapped", advance, rebook)
+    network = Network(
+        env, World(names, n_stages, math.inf, no_link), recorder, "overlapped", itinerary.advance, itinerary.rebook
+    )
     processors = [network.processor(k) for k in range(n_stages)]
     transmitters = [network.transmitter(k, k + 1, "isl") for k in range(n_stages)]
     task = Task(0, 0.0, n_batches, Route(0, (0,), None, fixed=True))
@@ -103,8 +95,8 @@ def simulate_split(
         processors[0].put(MiniBatch(task, b, tuple(steps)))
     env.run()
     return StaticRun(
-        makespan_s=max(delivered),
-        delivered_s=tuple(delivered),
+        makespan_s=itinerary.makespan_s(task.n_batches),
+        delivered_s=tuple(itinerary.delivered_s),
         passages=recorder.passages(),
         n_passages=sum(server.n_served for server in network.servers),
     )

@@ -14,9 +14,9 @@ from orbitsim.link.capacity import CapacityCurve
 from orbitsim.link.schedule import LinkSchedule
 from orbitsim.plan.problem import Problem
 from orbitsim.plan.stages import stages_of
+from orbitsim.sim.itinerary import FixedItinerary
 from orbitsim.sim.jobs import MiniBatch, Step, Task
 from orbitsim.sim.network import Execution, Network, World
-from orbitsim.sim.places import Server
 from orbitsim.sim.recorder import Passages, Recorder
 from orbitsim.sim.replay import GivenTimes
 from orbitsim.types.plan import Plan
@@ -111,19 +111,8 @@ def simulate_static(
     world = World(names=(*problem.node_names, "sensor", "sink"), n_satellites=n_nodes, horizon_s=math.inf, link=link)
     env = simpy.Environment()
     recorder = Recorder(enabled=record)
-    delivered: list[float] = []
-
-    def advance(batch: MiniBatch, now_s: float) -> Server | None:
-        batch.position += 1
-        if batch.position < len(batch.steps):
-            return batch.steps[batch.position].server
-        delivered.append(now_s)
-        return None
-
-    def rebook(_batch: MiniBatch, _now_s: float) -> None:
-        raise AssertionError("a static route has no contact to miss")
-
-    network = Network(env, world, recorder, execution, advance, rebook)
+    itinerary = FixedItinerary()
+    network = Network(env, world, recorder, execution, itinerary.advance, itinerary.rebook)
     steps: list[Step] = []
     if input_curve is not None:
         steps.append(network.send(sensor, 0, problem.input_bytes))
@@ -137,10 +126,9 @@ def simulate_static(
     for index in range(task.n_batches):
         steps[0].server.put(MiniBatch(task, index, tuple(steps)))
     env.run()
-    complete = len(delivered) == task.n_batches
     return StaticRun(
-        makespan_s=max(delivered) if complete else math.inf,
-        delivered_s=tuple(delivered),
+        makespan_s=itinerary.makespan_s(task.n_batches),
+        delivered_s=tuple(itinerary.delivered_s),
         passages=recorder.passages(),
         n_passages=sum(server.n_served for server in network.servers),
     )
