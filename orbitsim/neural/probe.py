@@ -155,23 +155,29 @@ def _path(x: Array, y: IntArray, n_classes: int, strengths: Sequence[float]) -> 
     scale = np.where(scale > 1e-12 * np.maximum(np.abs(mean), 1.0), scale, 1.0)
     z = (x - mean) / scale
     one_hot = np.eye(n_classes)[y]
-    start = np.zeros(n_classes * (x.shape[1] + 1))
+    # In the axes of the features' covariance, each scaled by about the root of its curvature, the loss is nearly round
+    # and L-BFGS needs tens of iterations where it took hundreds; the minimum is the same.
+    variance, axes = np.linalg.eigh(z.T @ z / len(y))
+    curvature = (1.0 - 1.0 / n_classes) / n_classes  # of the cross entropy where all classes are as likely
+    weight, bias = np.zeros((n_classes, x.shape[1])), np.zeros(n_classes)
     probes = []
     for strength in strengths:
         penalty = strength / x.shape[1]
+        unit = 1.0 / np.sqrt(curvature * np.maximum(variance, 0.0) + penalty)
+        rotated = z @ (axes * unit)
 
-        def loss(flat: Array, penalty: float = penalty) -> tuple[float, Array]:
-            weight, bias = flat[:-n_classes].reshape(n_classes, -1), flat[-n_classes:]
-            logits = z @ weight.T + bias
+        def loss(flat: Array, penalty: float = penalty, unit: Array = unit, x: Array = rotated) -> tuple[float, Array]:
+            inner, bias = flat[:-n_classes].reshape(n_classes, -1), flat[-n_classes:]
+            logits = x @ inner.T + bias
             wrong = _softmax(logits) - one_hot
-            value = _cross_entropy(logits, y).mean() + 0.5 * penalty * float((weight**2).sum())
-            gradient = wrong.T @ z / len(y) + penalty * weight
+            value = _cross_entropy(logits, y).mean() + 0.5 * penalty * float(((inner * unit) ** 2).sum())
+            gradient = wrong.T @ x / len(y) + penalty * unit**2 * inner
             return float(value), np.concatenate([gradient.ravel(), wrong.mean(0)])
 
-        start = fmin_l_bfgs_b(loss, start, m=20, pgtol=_GRADIENT_TOLERANCE, factr=_FLATNESS, maxiter=_MOST_ITERATIONS)[
-            0
-        ]
-        weight, bias = start[:-n_classes].reshape(n_classes, -1).copy(), start[-n_classes:].copy()
+        start = np.concatenate([(weight @ axes / unit).ravel(), bias])
+        found = fmin_l_bfgs_b(loss, start, m=20, pgtol=_GRADIENT_TOLERANCE, factr=_FLATNESS, maxiter=_MOST_ITERATIONS)
+        flat = found[0]
+        weight, bias = (flat[:-n_classes].reshape(n_classes, -1) * unit) @ axes.T, flat[-n_classes:].copy()
         probes.append(LinearProbe(mean, scale, weight, bias, strength, {}))
     return probes
 
