@@ -129,12 +129,19 @@ class Bench:
         moved into place when complete) are found again by the next attempt. Not part of the output.
     progress : callable
         To be told how far it is.
+    data : tuple of Path
+        Folders of images (``--data``), for experiments that need some; may be empty.
+    shared : Path or None
+        Folder (``--cache``) for what several experiments, or runs, have in common, such as trained models; None: the
+        working folder.
     """
 
     small: bool
     workers: int
     folder: Path
     progress: Progress
+    data: tuple[Path, ...] = ()
+    shared: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
