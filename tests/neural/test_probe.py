@@ -54,7 +54,7 @@ def test_the_penalty_is_chosen_within_the_training_part():
     x, y = blobs(n=60, n_features=40, spread=3.0)
     probe = fit_probe(x, y)
     assert probe.strength == min(probe.inner_loss, key=probe.inner_loss.get)
-    assert len(probe.inner_loss) == 7
+    assert len(probe.inner_loss) == 6
     easy, labels = blobs(n=600, n_features=4, spread=0.6)
     assert fit_probe(easy, labels).strength < probe.strength
 

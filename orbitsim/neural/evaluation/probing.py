@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 
 from orbitsim.neural.evaluation.clean_run import CleanRun, FloatArray
 from orbitsim.neural.images import stratified_folds
-from orbitsim.neural.probe import LinearProbe, fit_probe
+from orbitsim.neural.probe import STRENGTHS, LinearProbe, fit_probe
 
 BoolArray = NDArray[np.bool_]
 N_FOLDS = 5
-STRENGTHS = (100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # of the penalty; the least loss on inner folds lies well inside
 
 
 class CrossValidatedProbe:
