@@ -113,7 +113,7 @@ def test_rounding_by_rate_and_distortion_pays() -> None:
     found = []
     for slope, step in ((0.0, 0.3), (1.0, 0.27)):
         codec = fit_transform(x, step=step, slope=slope)
-        found.append((float((codec(new) - new).square().sum()), len(codec.encode(new))))
+        found.append((float((codec(new).detach() - new).square().sum()), len(codec.encode(new))))
     assert found[1][0] < found[0][0]
     assert found[1][1] < found[0][1]
 
@@ -129,7 +129,7 @@ def test_gradients_weigh_errors(metric: str) -> None:
     plain = fit_transform(x, step=0.6, grid=GRID)
 
     def output_error(codec: TransformCodec) -> float:
-        return float(((codec(x) - x) @ readout.T).square().mean())
+        return float(((codec(x).detach() - x) @ readout.T).square().mean())
 
     # The step at which the plain codec has the same output error takes more bytes.
     fine = fit_transform(x, step=0.6 * math.sqrt(output_error(weighted) / output_error(plain)), grid=GRID)
