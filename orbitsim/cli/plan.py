@@ -61,6 +61,7 @@ def command(
 ) -> None:
     """Plan a problem: layers of every node and ratio of every hop, with the proof of optimality."""
     from orbitsim.errors import InputError
+    from orbitsim.plan.answer import plan_record
     from orbitsim.plan.problem_file import read_problem
     from orbitsim.plan.user_planner import planner_named
 
@@ -73,7 +74,7 @@ def command(
         _print_front(task, fmt)
         return
     result = planner_named(planner)(task)
-    answer = _answer(result)
+    answer = plan_record(result)
     if not math.isfinite(result.cost.total_s):
         raise InputError("expected figures whose delay is a finite number of seconds; some are too large or too small")
     if verify and task.n_batches > _MOST_SIMULATED:
@@ -93,57 +94,22 @@ def command(
         _print_plan(task, result, answer)
 
 
-def _answer(result: PlanResult) -> dict[str, Any]:
-    cost = result.cost
-    return {
-        "total_s": cost.total_s,
-        "startup_s": cost.startup_s,
-        "theta_s": cost.theta_s,
-        "layers": [list(interval) for interval in result.plan.layers],
-        "ratio": list(result.plan.ratio),
-        "planner": result.planner,
-        "optimal": result.optimal,
-        "lower_bound_s": result.lower_bound_s,
-        "expanded": result.expanded,
-        "pruned": result.pruned,
-        "isl_bytes": cost.isl_bytes,
-        "downlink_bytes": cost.downlink_bytes,
-        "energy_j": cost.energy_j,
-        "loss": cost.loss,
-    }
-
-
 def _print_plan(task: Problem, result: PlanResult, answer: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    from orbitsim.plan.answer import HEADINGS, headline, node_rows
+
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    proof = "proved optimal" if result.optimal else "nothing proved"
-    if not result.optimal and result.lower_bound_s > 0.0:
-        proof = f"no plan is faster than {result.lower_bound_s:.10g} s"
-    console.print(
-        f"total {answer['total_s']:.10f} s under the {task.delay_model} delay model ({result.planner}; {proof})"
-    )
-    console.print(f"first mini-batch {answer['startup_s']:.6g} s, then one every {answer['theta_s']:.6g} s")
-    console.print(f"labels expanded {result.expanded}, pruned {result.pruned}")
+    for line in headline(task, result):
+        console.print(escape(line))
     table = Table()
-    table.add_column("node")
-    for heading in ("layers", "compute [s]", "ratio", "sends [MB]", "transfer [s]"):
+    table.add_column(HEADINGS[0])
+    for heading in HEADINGS[1:]:
         table.add_column(escape(heading), justify="right")
-    plan, cost = result.plan, result.cost
-    for node, name in enumerate(task.node_names):
-        start, stop = plan.layers[node]
-        ratio = plan.ratio[node]
-        sent = f"{cost.hop_bytes[node] / 1e6:.6g}" if node < len(cost.hop_bytes) else ""
-        table.add_row(
-            escape(name),
-            f"{start}-{stop - 1}" if stop > start else "relay",
-            f"{cost.compute_s[node]:.6g}",
-            "" if ratio is None else f"{ratio:g}",
-            sent,
-            f"{cost.transfer_s[node]:.6g}" if sent else "",
-        )
+    for row in node_rows(task, result):
+        table.add_row(*(escape(cell) for cell in row))
     console.print(table)
     if "simulated_s" in answer:
         difference = answer["simulated_s"] - answer["total_s"]

@@ -51,7 +51,11 @@ def find_scenario(name_or_path: str | Path) -> Path:
     )
 
 
-def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = (), settings: Sequence[str] = ()) -> Scenario:
+Settings = Sequence[str] | Mapping[str, Any]
+"""Changes of keys: ``key=value`` texts as of ``--set``, or plain values by dotted key."""
+
+
+def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = (), settings: Settings = ()) -> Scenario:
     """Read, merge and validate a scenario.
 
     Parameters
@@ -60,8 +64,9 @@ def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = (), se
         A TOML file, the ``scenario.json`` of a run folder, or the name of a shipped scenario.
     overrides : sequence of str
         Names of tables under ``[overrides]`` of the file or of those that it extends, applied in order.
-    settings : sequence of str
-        ``key=value`` pairs as of ``--set``; the value is TOML, or plain text.
+    settings : sequence of str, or mapping of str to value
+        ``key=value`` pairs as of ``--set``, whose value is TOML, or plain text; or values by dotted key
+        (``{"links.downlink.rate_bps": 0.2e9}``).
 
     Raises
     ------
@@ -75,7 +80,33 @@ def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = (), se
         raise InputError(Problem("", "expected tables and lists that are nested less deeply", str(path))) from None
 
 
-def _load(path: Path, overrides: Sequence[str], settings: Sequence[str]) -> Scenario:
+def change_scenario(scenario: Scenario, settings: Settings) -> Scenario:
+    """Return a scenario with some keys changed, validated as one from a file.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        What to change; stays as it is.
+    settings : sequence of str, or mapping of str to value
+        As for `load_scenario`.
+
+    Raises
+    ------
+    InputError
+        With every problem found.
+    """
+    layers = Layers(scenario.name)
+    problems = layers.lay(assignments_of(scenario.model_dump(mode="json")), scenario.name)
+    problems += layers.lay(_settings(settings, problems), _SETTINGS)
+    checked = check_scenario(layers.data, rules=RULES)
+    found = (*checked.faults, *checked.broken)
+    problems += [Problem(p.key, p.message, p.source or layers.source_of(p.key)) for p in found]
+    if problems or checked.scenario is None:
+        raise InputError(problems)
+    return checked.scenario
+
+
+def _load(path: Path, overrides: Sequence[str], settings: Settings) -> Scenario:
     layers = Layers(str(path))
     problems: list[Problem] = []
     named: dict[str, _Override] = {}
@@ -89,7 +120,7 @@ def _load(path: Path, overrides: Sequence[str], settings: Sequence[str]) -> Scen
         else:
             hint = suggestion(name, named) or f"; there are {', '.join(named) or 'none'}"
             problems.append(Problem(joined_key("overrides", name), f"expected a named override{hint}", str(path)))
-    problems += layers.lay(_settings(settings, problems), "--set")
+    problems += layers.lay(_settings(settings, problems), _SETTINGS)
     checked = check_scenario(layers.data, rules=RULES)
     problems += [Problem(p.key, p.message, layers.source_of(p.key)) for p in checked.faults]
     # Keys that do not go together are nobody's fault but that of the file that brings them together.
@@ -171,17 +202,22 @@ def _extended(path: Path, parent: Any) -> Path:
     raise InputError(Problem("extends", f"{expected}; got {shown(parent)}{hint}", str(path)))
 
 
-def _settings(settings: Iterable[str], problems: list[Problem]) -> list[Assignment]:
-    """Return the assignments of ``--set``; append a problem for what is none."""
+def _settings(settings: Settings, problems: list[Problem]) -> list[Assignment]:
+    """Return the assignments of settings; append a problem for what is none."""
+    if isinstance(settings, Mapping):
+        return list(_anchored([(tuple(str(key).split(".")), value) for key, value in settings.items()], Path()))
     found = []
     for setting in settings:
         assignment = assignment_of(setting)
         if assignment is None:
             expected = "expected key=value, such as links.downlink.rate_bps=0.2e9"
-            problems.append(Problem("", f"{expected}; got {shown(setting)}", "--set"))
+            problems.append(Problem("", f"{expected}; got {shown(setting)}", _SETTINGS))
         else:
             found.append(assignment)
     return list(_anchored(found, Path()))
+
+
+_SETTINGS = "--set"  # where faults of settings are said to be
 
 
 def _anchored(assignments: Iterable[Assignment], folder: Path) -> Iterator[Assignment]:

@@ -17,6 +17,7 @@ from orbitsim.pipeline.jobs import JobFactory
 from orbitsim.pipeline.link_table import link_table
 from orbitsim.pipeline.links import LinkBook
 from orbitsim.pipeline.space import Space
+from orbitsim.pipeline.stages import Stages
 from orbitsim.pipeline.work import Work, build_work
 from orbitsim.plan.stages import ORIGINS
 from orbitsim.results import metrics, store
@@ -72,6 +73,8 @@ def run_scenario(
     *,
     schemes: Sequence[str] | None = None,
     progress: Progress = _silent,
+    stages: Stages | None = None,
+    world_tables: bool = True,
 ) -> RunResult:
     """Run a scenario: every scheme on the same world.
 
@@ -83,6 +86,10 @@ def run_scenario(
         Instead of the scenario's own.
     progress : callable
         Told how far the run is.
+    stages : Stages, optional
+        Geometry, links and costs that earlier runs have left for those after them.
+    world_tables : bool
+        Make the tables of contacts and links too, which are the same for all schemes.
 
     Returns
     -------
@@ -95,9 +102,9 @@ def run_scenario(
         When something that the scenario names is missing or does not fit.
     """
     progress("geometry", 0, 1)
-    space = Space(scenario)
+    space = Space(scenario, stages)
     links = LinkBook(space)
-    work = build_work(scenario)
+    work = build_work(scenario, stages)
     world = build_world(links)
     factory = JobFactory(scenario, work, links, world)
     starts = task_starts(space)
@@ -130,12 +137,13 @@ def run_scenario(
         notes += metrics.slower_slots(tables["tasks"])
     if scenario.run.record != "batches":
         tables.pop("batches", None)
-    tables["contacts"] = contact_table(space)
-    used = sorted(links.used)
-    every = max(1, math.ceil(len(used) * len(links.step_starts_s) / _MOST_LINK_ROWS))
-    if every > 1:
-        notes.append(f"links.parquet holds one step of {every}, for {len(used)} links; `orbitsim links` has all")
-    tables["links"] = link_table(links, used, every=every)
+    if world_tables:
+        tables["contacts"] = contact_table(space)
+        used = sorted(links.used)
+        every = max(1, math.ceil(len(used) * len(links.step_starts_s) / _MOST_LINK_ROWS))
+        if every > 1:
+            notes.append(f"links.parquet holds one step of {every}, for {len(used)} links; `orbitsim links` has all")
+        tables["links"] = link_table(links, used, every=every)
     summary = {"schemes": summaries, "compute": compute, **_assumptions(work)}
     return RunResult(scenario, summary, tables, notes, _inputs(scenario, work))
 
@@ -275,6 +283,16 @@ def _citations(work: Work) -> dict[str, str]:
     return cited | {citation: "" for citation in published if citation not in cited}
 
 
+def summary_document(result: RunResult, command: Iterable[str]) -> dict[str, Any]:
+    """Return what `summary.json` holds of a run: scenario, provenance, schemes, what they rest on, notes."""
+    return {
+        "scenario": result.scenario.model_dump(mode="json"),
+        "provenance": provenance(command, result.scenario.seed, result.inputs),
+        **result.summary,
+        "notes": result.notes,
+    }
+
+
 def save_run(result: RunResult, folder: Path, *, command: Iterable[str], force: bool = False) -> Path:
     """Write the run folder; it appears under its name only when complete.
 
@@ -285,19 +303,4 @@ def save_run(result: RunResult, folder: Path, *, command: Iterable[str], force: 
     OutputError
         If it cannot be written.
     """
-
-    def fill(work: Path) -> None:
-        scenario = result.scenario.model_dump(mode="json")
-        store.write_json(work / store.SCENARIO, scenario)
-        store.write_tables(work, result.tables)
-        store.write_json(
-            work / store.SUMMARY,
-            {
-                "scenario": scenario,
-                "provenance": provenance(command, result.scenario.seed, result.inputs),
-                **result.summary,
-                "notes": result.notes,
-            },
-        )
-
-    return store.write_folder(folder, fill, force=force)
+    return store.write_run(folder, summary_document(result, command), result.tables, force=force)

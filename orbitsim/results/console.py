@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orbitsim.results.wording import energy, seconds, share, size
+from orbitsim.results.headline import HEADINGS, headline_row, reasons
+from orbitsim.results.wording import seconds, share
 
 Summary = tuple[str, Mapping[str, Any]]
 """A scenario's name, and what `summary.json` holds of its run."""
@@ -32,36 +33,17 @@ def print_summaries(summaries: Sequence[Summary]) -> None:
     if len(summaries) > 1:
         console.print(_side_by_side(summaries))
     for name, summary in summaries:
-        for scheme, item in summary["schemes"].items():
-            if item["status"] == "infeasible":
-                console.print(f"{escape(name)}: {scheme} cannot run: {escape(str(item['reason']))}")
+        for reason in reasons(summary["schemes"]):
+            console.print(escape(f"{name}: {reason}"))
 
 
 def _run_table(name: str, schemes: Mapping[str, Mapping[str, Any]]) -> Table:
     table = Table(title=escape(name), title_justify="left")
-    table.add_column("scheme", no_wrap=True)
-    for heading in (
-        "tasks", "delivered", "undeliv.", "delay mean", "p95", "max", "service mean", "ISL", "downlink", "energy",
-    ):  # fmt: skip
+    table.add_column(HEADINGS[0], no_wrap=True)
+    for heading in HEADINGS[1:]:
         table.add_column(heading, justify="right")
     for scheme, item in schemes.items():
-        if item["status"] == "infeasible":
-            table.add_row(scheme, "infeasible", *[""] * 9)
-            continue
-        delay, service = item["delay_s"], item["service_s"]
-        table.add_row(
-            scheme,
-            str(item["tasks"]),
-            str(item["delivered"]),
-            str(item["undeliverable"]),
-            seconds(delay["mean"]),
-            seconds(delay["p95"]),
-            seconds(delay["max"]),
-            seconds(service["mean"]),
-            size(item["isl_bytes"]),
-            size(item["downlink_bytes"]),
-            "unknown" if item["energy_j"] is None else energy(item["energy_j"]),
-        )
+        table.add_row(*(escape(cell) for cell in headline_row(scheme, item)))
     return table
 
 

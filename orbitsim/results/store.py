@@ -117,6 +117,36 @@ def _umask() -> int:
     return mask
 
 
+def write_run(
+    folder: Path, document: Mapping[str, Any], tables: Mapping[str, pd.DataFrame], *, force: bool = False
+) -> Path:
+    """Write a run folder: its summary, its scenario and its tables.
+
+    Parameters
+    ----------
+    folder : Path
+        Final name.
+    document : mapping
+        What `summary.json` holds, the resolved scenario among it.
+    tables : mapping of str to DataFrame
+        Tables by name.
+    force : bool
+        Replace an existing run folder.
+
+    Raises
+    ------
+    InputError, OutputError
+        As `write_folder` does.
+    """
+
+    def fill(work: Path) -> None:
+        write_json(work / SCENARIO, document["scenario"])
+        write_tables(work, tables)
+        write_json(work / SUMMARY, document)
+
+    return write_folder(folder, fill, force=force)
+
+
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write each table as ``<name>.parquet``; the bytes depend on the data alone."""
     for name, table in tables.items():

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orbitsim.results import metrics
-from orbitsim.results.console import seconds, size
 from orbitsim.results.frames import frame
 from orbitsim.results.provenance import provenance
+from orbitsim.results.wording import seconds, size
 from orbitsim.types.tables import TABLES
 
 
