@@ -130,8 +130,22 @@ class LinkBook:
         """Middles of the steps, prepared for propagation."""
         return self.space.ephemeris.epochs(self.step_middles_s)
 
+    @cached_property
+    def _clock_key(self) -> list[float]:
+        """What sampling at the steps of the clock depends on."""
+        return [self._scenario.clock.step_s, self._scenario.clock.duration_s]
+
     def ranges_m(self, source: int, target: int) -> FloatArray:
         """Return the distance between two nodes at the middle of each step. [m]"""
+        places = [
+            self._scenario.stations[n - self.space.n_satellites]
+            for n in (source, target)
+            if n >= self.space.n_satellites
+        ]
+        inputs = [self.space.orbit_key, self._clock_key, source, target, places]
+        return self.space.stages.once("ranges", inputs, lambda: self._ranges_m(source, target))
+
+    def _ranges_m(self, source: int, target: int) -> FloatArray:
         return np.asarray(geometry.slant_range_m(self.at_steps_m(source), self.at_steps_m(target)), dtype=np.float64)
 
     def at_steps_m(self, node: int) -> FloatArray:
@@ -159,11 +173,20 @@ class LinkBook:
         return max(rate_bps, 1.0), range_m / SPEED_OF_LIGHT_M_S
 
     def _crosslink(self, source: int, target: int) -> LinkSchedule:
-        starts, ends = self.space.crosslink_windows(source, target)
         ranges = self.ranges_m(source, target)
-        starts, ends = windows_after_acquisition(starts, ends, self.isl_model.acquisition_s, tracked_at_s=0.0)
-        curve = self._curve(starts, ends, self.isl_model, lambda t_s: (self._range_at(source, target, t_s), None))
-        delay = PropagationDelay.from_ranges(self.step_starts_s, ranges)
+
+        def capacity() -> CapacityCurve:
+            starts, ends = self.space.crosslink_windows(source, target)
+            starts, ends = windows_after_acquisition(starts, ends, self.isl_model.acquisition_s, tracked_at_s=0.0)
+            return self._curve(starts, ends, self.isl_model, lambda t_s: (self._range_at(source, target, t_s), None))
+
+        once, pair = self.space.stages.once, [source, target, self._clock_key]
+        curve = once("capacities", [self.space.topology_key, self._scenario.links.isl, pair], capacity)
+        delay = once(
+            "delays",
+            [self.space.orbit_key, pair],
+            lambda: PropagationDelay.from_ranges(self.step_starts_s, ranges),
+        )
         return LinkSchedule("isl", curve, delay.delay_at)
 
     def _range_at(self, source: int, target: int, t_s: FloatArray) -> FloatArray:
@@ -186,16 +209,31 @@ class LinkBook:
             # No geometry lies behind an idealised downlink; the shortest way there is, straight down, bounds its delay.
             delay_s = self.space.height_m(satellite) / SPEED_OF_LIGHT_M_S
             return LinkSchedule("downlink", CapacityCurve.constant(down.rate_bps), lambda _t_s: delay_s)
-        model = self.downlink_model(station)
-        starts, ends = self.space.contact_windows(satellite, station)
-        starts, ends = windows_after_acquisition(starts, ends, model.acquisition_s, tracked_at_s=0.0)
+        place = self._scenario.stations[station - self.space.n_satellites]
+        inputs = [self.space.contacts_key, satellite, station, place, self._clock_key]
+        once = self.space.stages.once
+        curve = once("capacities", [*inputs, down], lambda: self._downlink_curve(satellite, station))
+        acquisition_s = self.downlink_model(station).acquisition_s
+        delay = once("delays", [*inputs, acquisition_s], lambda: self._downlink_delay(satellite, station))
+        return LinkSchedule("downlink", curve, None if delay is None else delay.delay_at)
 
+    def _downlink_windows(self, satellite: int, station: int) -> tuple[FloatArray, FloatArray]:
+        starts, ends = self.space.contact_windows(satellite, station)
+        acquisition_s = self.downlink_model(station).acquisition_s
+        return windows_after_acquisition(starts, ends, acquisition_s, tracked_at_s=0.0)
+
+    def _downlink_curve(self, satellite: int, station: int) -> CapacityCurve:
         def look(t_s: FloatArray) -> tuple[FloatArray, FloatArray | None]:
             return self.space.look(station, self.space.positions_m(satellite, t_s, t_s))
 
-        curve = self._curve(starts, ends, model, look)
+        starts, ends = self._downlink_windows(satellite, station)
+        return self._curve(starts, ends, self.downlink_model(station), look)
+
+    def _downlink_delay(self, satellite: int, station: int) -> PropagationDelay | None:
+        """Return the delay while the link is open; None where it never is."""
+        starts, ends = self._downlink_windows(satellite, station)
         if not len(starts):
-            return LinkSchedule("downlink", curve, None)
+            return None
         step_s = self._scenario.clock.step_s
         steps = np.unique(
             np.concatenate(
@@ -204,8 +242,7 @@ class LinkBook:
         )
         middles_s = (steps + 0.5) * step_s
         position_m = self.space.positions_m(satellite, middles_s, middles_s)
-        delay = PropagationDelay.from_ranges(steps * step_s, self.space.look(station, position_m)[0])
-        return LinkSchedule("downlink", curve, delay.delay_at)
+        return PropagationDelay.from_ranges(steps * step_s, self.space.look(station, position_m)[0])
 
     def _curve(
         self,

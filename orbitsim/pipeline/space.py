@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from orbitsim.orbit.contacts import find_contacts
 from orbitsim.orbit.ephemeris import Ephemeris
 from orbitsim.orbit.sites import Mask, Site
 from orbitsim.orbit.topology import Topology, build_topology
+from orbitsim.pipeline.stages import Stages, content_hash
 from orbitsim.plan.routing import plane_successors
 from orbitsim.scenario import Scenario, WalkerShell
 from orbitsim.scenario.checks import suggestion
@@ -36,6 +39,8 @@ class Space:
     ----------
     scenario : Scenario
         The scenario.
+    stages : Stages, optional
+        Parts that earlier runs have left; omitted: everything is computed.
 
     Raises
     ------
@@ -43,10 +48,11 @@ class Space:
         When a file of element sets cannot be read, or the sensor is not among its satellites.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, stages: Stages | None = None) -> None:
         self.scenario = scenario
-        self.constellation = Constellation(_shells(scenario))
-        self.ephemeris = Ephemeris(self.constellation, scenario.clock.epoch_utc)
+        self.stages = Stages() if stages is None else stages
+        self.ephemeris = self.stages.once("ephemeris", self.orbit_key, self._ephemeris)
+        self.constellation = self.ephemeris.constellation
         names = self.constellation.names
         taken = set(names) & {station.name for station in scenario.stations}
         if taken:
@@ -57,6 +63,35 @@ class Space:
             raise InputError(
                 Fault("workload.sensor", f"expected a satellite ({shown}), got {scenario.workload.sensor!r}{hint}")
             )
+
+    def _ephemeris(self) -> Ephemeris:
+        return Ephemeris(Constellation(_shells(self.scenario)), self.scenario.clock.epoch_utc)
+
+    # -- what the parts depend on --------------------------------------------------------------------------------
+
+    @cached_property
+    def orbit_key(self) -> str:
+        """Hash of all that positions and names of satellites depend on, the content of their files included."""
+        shells = [shell.model_dump(mode="json", exclude={"devices", "memory_bytes"}) for shell in self.scenario.shells]
+        for shell in shells:
+            if "file" in shell and Path(shell["file"]).is_file():
+                shell["file"] = hashlib.sha256(Path(shell["file"]).read_bytes()).hexdigest()
+        return content_hash([shells, self.scenario.clock.epoch_utc])
+
+    @cached_property
+    def contacts_key(self) -> str:
+        """Hash of all that contacts depend on."""
+        down = self.scenario.links.downlink
+        mask = [down.min_elevation_deg, down.max_off_nadir_deg, self.scenario.clock.duration_s]
+        stations = [station.model_dump(exclude={"device", "memory_bytes"}) for station in self.scenario.stations]
+        return content_hash([self.orbit_key, mask, stations, self.scenario.targets])
+
+    @cached_property
+    def topology_key(self) -> str:
+        """Hash of all that the windows of crosslinks depend on."""
+        isl = self.scenario.links.isl
+        limits = [isl.topology, isl.grazing_altitude_m, isl.max_range_m, self.scenario.clock.duration_s]
+        return content_hash([self.orbit_key, limits])
 
     # -- who is there --------------------------------------------------------------------------------------------
 
@@ -213,7 +248,11 @@ class Space:
             self.downlink_mask if target.min_elevation_deg is None else Mask(min_elevation_deg=target.min_elevation_deg)
             for target in self.scenario.targets
         ]
-        return find_contacts(self.ephemeris, self.sites, masks, self.scenario.clock.duration_s)
+        return self.stages.once(
+            "contacts",
+            self.contacts_key,
+            lambda: find_contacts(self.ephemeris, self.sites, masks, self.scenario.clock.duration_s),
+        )
 
     def lowest_elevation_deg(self, station: int) -> float:
         """Return the elevation below which no contact with a station reaches: its mask, or the lowest edge. [deg]"""
@@ -237,12 +276,16 @@ class Space:
     def topology(self) -> Topology:
         """Crosslinks over time."""
         isl = self.scenario.links.isl
-        return build_topology(
-            self.ephemeris,
-            isl.topology,
-            duration_s=self.scenario.clock.duration_s,
-            grazing_altitude_m=isl.grazing_altitude_m,
-            max_range_m=np.inf if isl.max_range_m is None else isl.max_range_m,
+        return self.stages.once(
+            "crosslinks",
+            self.topology_key,
+            lambda: build_topology(
+                self.ephemeris,
+                isl.topology,
+                duration_s=self.scenario.clock.duration_s,
+                grazing_altitude_m=isl.grazing_altitude_m,
+                max_range_m=np.inf if isl.max_range_m is None else isl.max_range_m,
+            ),
         )
 
     def crosslink_windows(self, source: int, target: int) -> tuple[FloatArray, FloatArray]:

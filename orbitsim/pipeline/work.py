@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,13 @@ from orbitsim import catalog
 from orbitsim.errors import InputError
 from orbitsim.errors import Problem as Fault
 from orbitsim.loading.device_traces import DeviceTrace, device_traces
+from orbitsim.pipeline.stages import Stages
 from orbitsim.plan.problem import Problem
 from orbitsim.plan.stages import ORIGINS
 from orbitsim.scenario import Scenario
 from orbitsim.scenario.devices import Replay
 from orbitsim.types.codec_table import IDENTITY, CodecTable
+from orbitsim.types.profile import Profile
 from orbitsim.workload.cost import LayerCosts, layer_costs
 from orbitsim.workload.imagery import mini_batches, tiles_per_image
 from orbitsim.workload.models import ModelGraph, model_graph
@@ -80,8 +83,15 @@ def codec_of(scenario: Scenario) -> CodecTable:
     return IDENTITY
 
 
-def build_work(scenario: Scenario) -> Work:
+def build_work(scenario: Scenario, stages: Stages | None = None) -> Work:
     """Compute sizes and costs of the scenario's workload on every device it uses.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        The scenario.
+    stages : Stages, optional
+        Costs that earlier runs have left; omitted: all are computed.
 
     Raises
     ------
@@ -100,19 +110,15 @@ def build_work(scenario: Scenario) -> Work:
     except InputError as error:
         problems.extend(error.problems)
     shipped = shipped_profiles()
+    stages = Stages() if stages is None else stages
     for key, name in _devices(scenario):
         if name in costs or (name in scenario.device and name not in traces):
             continue
         try:
-            costs[name] = layer_costs(
-                traces[name].device if name in traces else catalog.device(name),
-                graph,
-                precision=load.precision,
-                batch_size=load.batch_size,
-                bytes_per_pixel=load.bytes_per_pixel,
-                activation_bytes_per_value=load.activation_bytes_per_value,
-                model_memory_bytes=load.model_memory_bytes,
-                profiles=traces[name].profiles if name in traces else shipped,
+            costs[name] = stages.once(
+                "costs",
+                _cost_inputs(scenario, name, traces.get(name)),
+                partial(_costs, scenario, graph, name, traces, shipped),
             )
         except InputError as error:
             problems.extend(Fault(key, fault.message) for fault in error.problems)
@@ -127,6 +133,34 @@ def build_work(scenario: Scenario) -> Work:
         costs=costs,
         traces=traces,
     )
+
+
+def _costs(
+    scenario: Scenario,
+    graph: ModelGraph,
+    name: str,
+    traces: Mapping[str, DeviceTrace],
+    shipped: Iterable[Profile],
+) -> LayerCosts:
+    load = scenario.workload
+    return layer_costs(
+        traces[name].device if name in traces else catalog.device(name),
+        graph,
+        precision=load.precision,
+        batch_size=load.batch_size,
+        bytes_per_pixel=load.bytes_per_pixel,
+        activation_bytes_per_value=load.activation_bytes_per_value,
+        model_memory_bytes=load.model_memory_bytes,
+        profiles=traces[name].profiles if name in traces else shipped,
+    )
+
+
+def _cost_inputs(scenario: Scenario, name: str, traced: DeviceTrace | None) -> list[Any]:
+    """Return what the costs of a device depend on, beside what travels with the package."""
+    load = scenario.workload
+    sizes = [load.bytes_per_pixel, load.activation_bytes_per_value, load.model_memory_bytes]
+    trace = None if traced is None else [scenario.device[name], traced.trace.sha256, traced.device]
+    return [name, load.model, load.precision, load.batch_size, sizes, trace]
 
 
 def _devices(scenario: Scenario) -> Iterable[tuple[str, str]]:
