@@ -13,7 +13,7 @@ from orbitsim.neural.images import IntArray, normalised
 from orbitsim.neural.training.image_data import ImageData
 from orbitsim.neural.training.loop import ParameterGroup, Place, Progress
 from orbitsim.neural.training.mixing import mixed_images
-from orbitsim.neural.training.objective import smoothed_cross_entropy
+from orbitsim.neural.training.objective import smoothed_cross_entropy, zeros_and_ones
 from orbitsim.neural.training.precision import mixed
 from orbitsim.neural.training.streams import numpy_stream
 
@@ -104,9 +104,11 @@ class BackboneTask:
                 logits.append(self.model(x.to(self.device)).float().cpu())
         labels = torch.from_numpy(self.data.held_labels)
         found = torch.cat(logits)
-        accuracy = (found.argmax(1) == labels).double().mean().item()
+        right = found.argmax(1) == labels
+        accuracy = right.double().mean().item()
         cross_entropy = smoothed_cross_entropy(found, labels).item()
-        return [1.0 - accuracy, cross_entropy], {"held_out": {"accuracy": accuracy, "cross_entropy": cross_entropy}}
+        measured = {"accuracy": accuracy, "right": zeros_and_ones(right), "cross_entropy": cross_entropy}
+        return [1.0 - accuracy, cross_entropy], {"held_out": measured}
 
     def state(self) -> dict[str, Any]:
         """Return nothing."""

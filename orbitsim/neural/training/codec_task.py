@@ -18,7 +18,12 @@ from orbitsim.neural.training.codec_setup import refit
 from orbitsim.neural.training.image_data import ImageData
 from orbitsim.neural.training.loop import ParameterGroup, Place, Progress
 from orbitsim.neural.training.mask_share import shift_to_share
-from orbitsim.neural.training.objective import feature_error, output_variance, smoothed_cross_entropy
+from orbitsim.neural.training.objective import (
+    feature_error,
+    output_variance,
+    smoothed_cross_entropy,
+    zeros_and_ones,
+)
 from orbitsim.neural.training.precision import mixed
 from orbitsim.neural.training.schedules import pruned_share
 from orbitsim.neural.training.streams import numpy_stream
@@ -210,8 +215,10 @@ class CodecTask:
         with torch.no_grad():
             logits = self.head(output)
         wanted = torch.from_numpy(labels).to(logits.device)
+        right = logits.argmax(1) == wanted
         return {
-            "accuracy": (logits.argmax(1) == wanted).double().mean().item(),
+            "accuracy": right.double().mean().item(),
+            "right": zeros_and_ones(right),
             "cross_entropy": smoothed_cross_entropy(logits, wanted).item(),
         }
 

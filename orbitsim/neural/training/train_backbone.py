@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from orbitsim.errors import InputError, Problem
 from orbitsim.neural.training import artefacts
 from orbitsim.neural.training.backbone_task import BackboneOptions, BackboneTask
 from orbitsim.neural.training.image_data import ImageData, read_images
-from orbitsim.neural.training.loop import CHECKPOINT, LoopSettings, Progress, train
+from orbitsim.neural.training.loop import Progress
 from orbitsim.neural.training.precision import chosen_device, precision_problems
+from orbitsim.neural.training.run import Kept, Note, run_task
 from orbitsim.neural.training.small_vit import SMALL_VITS, small_vit
 
 
@@ -82,8 +82,9 @@ def train_backbone(
     command: str = "",
     resume: bool = False,
     report: Progress = lambda _name, _done, _total: None,
-    note: Callable[[str, str], None] = lambda _label, _message: None,
+    note: Note = lambda _label, _message: None,
     data: ImageData | None = None,
+    keep: Kept = "best",
 ) -> dict[str, Any]:
     """Train a small vision transformer, write it to ``backbone/`` in a folder, and return the measures.
 
@@ -101,6 +102,8 @@ def train_backbone(
         Told of progress, and of what should be known.
     data : ImageData, optional
         Images at hand, such as a fold of one's own, in place of the request's folder.
+    keep : {"best", "last"}
+        See `run_task`.
 
     Raises
     ------
@@ -132,20 +135,7 @@ def train_backbone(
             seed=request.seed,
         ),
     )
-    settings = LoopSettings(
-        n_epochs=request.n_epochs,
-        batch_size=request.batch_size,
-        patience=request.patience,
-        precision=request.precision,
-        seed=request.seed,
-        checkpoint_every_s=request.checkpoint_every_s,
-    )
-    left_out = ("data", "device", "checkpoint_every_s")  # what may differ when a run goes on
-    same = {key: value for key, value in asdict(request).items() if key not in left_out}
-    fingerprint = {**same, "images_sha256": data.facts["sha256"], "torch": torch.__version__}
-    if resume and not (out / CHECKPOINT).exists():
-        note("starting", f"{out} holds no checkpoint to go on with")
-    history = train(task, settings, out, fingerprint=fingerprint, resume=resume, device=device, report=report)
+    history = run_task(task, request, data, out, keep=keep, resume=resume, device=device, report=report, note=note)
     parts.whole.eval()
     artefacts.save_backbone(parts, out / artefacts.BACKBONE)
     best = next(entry for entry in history if entry["best"])

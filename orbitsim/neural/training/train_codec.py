@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ from orbitsim.neural.training.codec_request import CodecRequest
 from orbitsim.neural.training.codec_setup import make_codecs, take_samples
 from orbitsim.neural.training.codec_task import CodecTask, Head
 from orbitsim.neural.training.image_data import ImageData, read_images
-from orbitsim.neural.training.loop import CHECKPOINT, LoopSettings, Progress, train
+from orbitsim.neural.training.loop import Progress
 from orbitsim.neural.training.precision import chosen_device, mixed
+from orbitsim.neural.training.run import Kept, Note, json_values, run_task
 from orbitsim.neural.training.streams import numpy_stream
 from orbitsim.neural.training.trade_off import local_trade_off
 from orbitsim.neural.zoo import load_model
@@ -45,8 +45,9 @@ def train_codec(
     command: str = "",
     resume: bool = False,
     report: Progress = lambda _name, _done, _total: None,
-    note: Callable[[str, str], None] = lambda _label, _message: None,
+    note: Note = lambda _label, _message: None,
     data: ImageData | None = None,
+    keep: Kept = "best",
 ) -> dict[str, Any]:
     """Train codecs, write them and all measures to a folder, and return the measures.
 
@@ -64,6 +65,8 @@ def train_codec(
         Told of progress, and of what should be known.
     data : ImageData, optional
         Images at hand, such as a fold of one's own, in place of the request's folder.
+    keep : {"best", "last"}
+        See `run_task`.
 
     Raises
     ------
@@ -84,21 +87,7 @@ def train_codec(
     artefacts.make_folder(out)
     parts.to(device, torch.float32)
     task, facts = _task(request, parts, data, device, note)
-    settings = LoopSettings(
-        n_epochs=request.n_epochs,
-        batch_size=request.batch_size,
-        accumulate=request.accumulate,
-        patience=request.patience,
-        precision=request.precision,
-        seed=request.seed,
-        checkpoint_every_s=request.checkpoint_every_s,
-    )
-    left_out = ("data", "device", "checkpoint_every_s")  # what may differ when a run goes on
-    same = {key: value for key, value in _json(asdict(request)).items() if key not in left_out}
-    fingerprint = {**same, "images_sha256": data.facts["sha256"], "torch": torch.__version__}
-    if resume and not (out / CHECKPOINT).exists():
-        note("starting", f"{out} holds no checkpoint to go on with")
-    history = train(task, settings, out, fingerprint=fingerprint, resume=resume, device=device, report=report)
+    history = run_task(task, request, data, out, keep=keep, resume=resume, device=device, report=report, note=note)
     task.split.codecs.eval()
     return _write(request, out, task, parts, data, history, facts, command)
 
@@ -123,7 +112,7 @@ def _task(
     parts: ModelParts,
     data: ImageData,
     device: torch.device,
-    note: Callable[[str, str], None],
+    note: Note,
 ) -> tuple[CodecTask, dict[str, Any]]:
     """Return the task in its start, and what was found on the way; the same at every start of the same run."""
     draw = numpy_stream(request.seed, "calibration").permutation(len(data.train_labels))[: request.n_calibration]
@@ -176,7 +165,7 @@ def _task(
     if request.codec == "transform" and request.trade_off is None:
         price = local_trade_off(task, [int(i) for i in draw[:_N_TRADE_OFF]])
         task.options = options = replace(options, trade_off=price)
-    facts = {"head": kind, "reference": task.reference_measures(), "options": _json(asdict(options))}
+    facts = {"head": kind, "reference": task.reference_measures(), "options": json_values(asdict(options))}
     return task, facts
 
 
@@ -225,7 +214,7 @@ def _write(
     content = {
         "kind": "codec training",
         "model": parts.name,
-        "request": _json(asdict(request)),
+        "request": json_values(asdict(request)),
         **facts,
         "start": history[0]["held_out"],
         "best_epoch": best["epoch"],
@@ -235,8 +224,3 @@ def _write(
     }
     artefacts.write_metrics(out, content)
     return content
-
-
-def _json(value: Any) -> Any:
-    """Return dataclass values as JSON gives them back: tuples become lists."""
-    return json.loads(json.dumps(value))
