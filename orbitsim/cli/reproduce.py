@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -32,6 +33,13 @@ def command(
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, max=1024, help="Processes to use.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run of the same folder.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a finished folder, or an interrupted run.")] = False,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", metavar="DIR", help="Images, for the figures on accuracy; repeatable."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option("--cache", metavar="DIR", help="Keep trained models here, for later runs.")
+    ] = None,
 ) -> None:
     """Run the settings behind published figures, and set what they state beside what is found."""
     from orbitsim.reproduce.console import print_outcomes
@@ -42,10 +50,19 @@ def command(
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = Path("runs") / f"reproduce-{stamp}" if out is None else out
     with progress_bar() as progress:
-        outcome = reproduce(chosen, folder, small=small, workers=workers, resume=resume, force=force, progress=progress)
+        outcome = reproduce(
+            chosen,
+            folder,
+            command=["orbitsim", *sys.argv[1:]],
+            small=small,
+            workers=workers,
+            resume=resume,
+            force=force,
+            data=data or (),
+            shared=cache,
+            progress=progress,
+        )
     for note in outcome.notes:
         warn("note", note)
     warn("written", f"{folder}")
     print_outcomes(outcome)
-    if not outcome.results:
-        raise typer.Exit(1)

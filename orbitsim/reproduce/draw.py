@@ -1,0 +1,117 @@
+"""The figure that most experiments share: delays over an axis, idealised beside real contacts, the paper's gains in ink."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orbitsim.report.palette import scheme_style
+from orbitsim.reproduce.figures import INK, MUTED, PUBLISHED, new_figure
+from orbitsim.reproduce.grid import delays_s
+from orbitsim.types.experiment import Data
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TWINS = (("idealised", "idealised: downlink always open"), ("real", "real contacts, undelivered counted to the end"))
+
+
+def delay_panels(
+    data: Data,
+    x_label: str,
+    *,
+    published: Mapping[str, float] | None = None,
+    log: bool = True,
+    numeric: bool = False,
+    schemes: Sequence[str] = ("collaborative", "single-satellite", "ground-only"),
+) -> Figure:
+    """Draw the delays of schemes, one panel for each twin.
+
+    Parameters
+    ----------
+    data : mapping
+        Of `orbitsim.reproduce.grid.measure_grid`.
+    x_label : str
+        Of the axis, with its unit.
+    published : mapping of str to float
+        By the label of a point: by which share the paper has the collaborative scheme below the fastest other.
+    log : bool
+        Whether delays are on a logarithmic axis.
+    numeric : bool
+        Whether points stand at their values rather than side by side.
+    schemes : sequence of str
+        What to draw.
+    """
+    figure, panels = new_figure(1, 2, size=(8.6, 3.5))
+    for axes, (twin, title) in zip(panels, TWINS, strict=True):
+        rows = data["points"]
+        x = [row["value"] if numeric else float(i) for i, row in enumerate(rows)]
+        lines(axes, rows, x, twin, schemes)
+        axes.set_title(title)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel("delay of a task [s]" if twin == "idealised" else "mean delay of a task [s]")
+        if log:
+            axes.set_yscale("log")
+        if not numeric:
+            axes.set_xticks(x, [row["label"] for row in rows])
+            axes.set_xlim(-0.4, len(rows) - 0.6)
+        if twin == "idealised":
+            stated(axes, rows, x, published or {})
+        axes.legend(loc="best")
+    return figure
+
+
+def lines(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], twin: str, schemes: Sequence[str]) -> None:
+    """Draw one line for each scheme; a scheme that has no delay anywhere is named as infeasible."""
+    for index, scheme in enumerate(schemes):
+        style = scheme_style(scheme, index)
+        points = [(at, delays_s(row, twin).get(scheme)) for at, row in zip(x, rows, strict=True)]
+        known = [(at, delay_s) for at, delay_s in points if delay_s is not None]
+        label = scheme if known else f"{scheme}: infeasible"
+        axes.plot(
+            [at for at, _ in known],
+            [delay_s for _, delay_s in known],
+            color=style.color.light,
+            linestyle=style.line,
+            marker=style.marker,
+            label=label,
+            zorder=3,
+        )
+
+
+def stated(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], published: Mapping[str, float]) -> None:
+    """Mark where the paper's gains would put the collaborative scheme, beside the fastest other of ours."""
+    marked = False
+    for at, row in zip(x, rows, strict=True):
+        delays = delays_s(row, "idealised")
+        rivals = [delays[scheme] for scheme in ("single-satellite", "ground-only") if scheme in delays]
+        if row["label"] not in published or not rivals:
+            continue
+        share = published[row["label"]]
+        axes.plot(
+            [at],
+            [(1.0 - share) * min(rivals)],
+            color=PUBLISHED,
+            marker="_",
+            markersize=16,
+            markeredgewidth=2.0,
+            linestyle="none",
+            label=None if marked else "the paper's gain, from our fastest other",
+            zorder=4,
+        )
+        axes.annotate(
+            f"{share:.0%} below",
+            (at, (1.0 - share) * min(rivals)),
+            textcoords="offset points",
+            xytext=(0, -10),
+            ha="center",
+            fontsize=7,
+            color=INK,
+        )
+        marked = True
+
+
+def footnote(figure: Figure, text: str) -> None:
+    """Write a line under the panels."""
+    figure.supxlabel(text, fontsize=7.5, color=MUTED, x=0.01, ha="left")

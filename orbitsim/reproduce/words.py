@@ -1,0 +1,34 @@
+"""Findings in words: how much below or above, and how that compares with a published figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orbitsim.results.wording import seconds
+from orbitsim.types.experiment import Agreement
+
+
+def below(ours: float, other: float) -> str:
+    """Return how much ours is below the other, or above it, in percent of the other."""
+    share = 1.0 - ours / other
+    return f"{share:.1%} below" if share >= 0.0 else f"{-share:.1%} above"
+
+
+def compared(delays: Mapping[str, float], other: str, ours: str = "collaborative") -> str:
+    """Return two delays and how far apart they are: ``"492 s, 133 % above ground-only (212 s)"``."""
+    if ours not in delays:
+        return f"{ours} infeasible"
+    if other not in delays:
+        return f"{seconds(delays[ours])}; {other} infeasible"
+    return f"{seconds(delays[ours])}, {below(delays[ours], delays[other])} {other} ({seconds(delays[other])})"
+
+
+def all_agree(*checks: bool) -> Agreement:
+    """Return ``yes`` when all hold, ``no`` when none does, else ``partly``."""
+    return "yes" if all(checks) else "partly" if any(checks) else "no"
+
+
+def listed(pairs: Mapping[str, Any]) -> str:
+    """Return names and texts as one line: ``"240p 12 s; 1080p 30 s"``."""
+    return "; ".join(f"{name} {text}" for name, text in pairs.items())
