@@ -55,7 +55,32 @@ Settings = Sequence[str] | Mapping[str, Any]
 """Changes of keys: ``key=value`` texts as of ``--set``, or plain values by dotted key."""
 
 
-def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = (), settings: Settings = ()) -> Scenario:
+@dataclass(frozen=True)
+class Layer:
+    """Changes of keys that come from somewhere else than a scenario file.
+
+    Attributes
+    ----------
+    source : str
+        What errors name.
+    folder : Path
+        Where files that it names are found.
+    assignments : tuple of (path, value)
+        Keys by the parts of their path, and their values.
+    """
+
+    source: str
+    folder: Path
+    assignments: tuple[Assignment, ...]
+
+
+def load_scenario(
+    name_or_path: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    settings: Settings = (),
+    layers: Sequence[Layer] = (),
+) -> Scenario:
     """Read, merge and validate a scenario.
 
     Parameters
@@ -67,6 +92,8 @@ def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = (), se
     settings : sequence of str, or mapping of str to value
         ``key=value`` pairs as of ``--set``, whose value is TOML, or plain text; or values by dotted key
         (``{"links.downlink.rate_bps": 0.2e9}``).
+    layers : sequence of Layer
+        Laid over overrides and settings, one after the other.
 
     Raises
     ------
@@ -75,7 +102,7 @@ def load_scenario(name_or_path: str | Path, *, overrides: Sequence[str] = (), se
     """
     path = find_scenario(name_or_path)
     try:
-        return _load(path, overrides, settings)
+        return _load(path, overrides, settings, layers)
     except RecursionError:
         raise InputError(Problem("", "expected tables and lists that are nested less deeply", str(path))) from None
 
@@ -106,7 +133,7 @@ def change_scenario(scenario: Scenario, settings: Settings) -> Scenario:
     return checked.scenario
 
 
-def _load(path: Path, overrides: Sequence[str], settings: Settings) -> Scenario:
+def _load(path: Path, overrides: Sequence[str], settings: Settings, further: Sequence[Layer]) -> Scenario:
     layers = Layers(str(path))
     problems: list[Problem] = []
     named: dict[str, _Override] = {}
@@ -121,6 +148,8 @@ def _load(path: Path, overrides: Sequence[str], settings: Settings) -> Scenario:
             hint = suggestion(name, named) or f"; there are {', '.join(named) or 'none'}"
             problems.append(Problem(joined_key("overrides", name), f"expected a named override{hint}", str(path)))
     problems += layers.lay(_settings(settings, problems), _SETTINGS)
+    for layer in further:
+        problems += layers.lay(_anchored(layer.assignments, layer.folder), layer.source)
     checked = check_scenario(layers.data, rules=RULES)
     problems += [Problem(p.key, p.message, layers.source_of(p.key)) for p in checked.faults]
     # Keys that do not go together are nobody's fault but that of the file that brings them together.
