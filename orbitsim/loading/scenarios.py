@@ -124,7 +124,7 @@ def change_scenario(scenario: Scenario, settings: Settings) -> Scenario:
     """
     layers = Layers(scenario.name)
     problems = layers.lay(assignments_of(scenario.model_dump(mode="json")), scenario.name)
-    problems += layers.lay(_settings(settings, problems), _SETTINGS)
+    problems += layers.lay(_settings(settings, problems), _named(settings))
     checked = check_scenario(layers.data, rules=RULES)
     found = (*checked.faults, *checked.broken)
     problems += [Problem(p.key, p.message, p.source or layers.source_of(p.key)) for p in found]
@@ -147,7 +147,7 @@ def _load(path: Path, overrides: Sequence[str], settings: Settings, further: Seq
         else:
             hint = suggestion(name, named) or f"; there are {', '.join(named) or 'none'}"
             problems.append(Problem(joined_key("overrides", name), f"expected a named override{hint}", str(path)))
-    problems += layers.lay(_settings(settings, problems), _SETTINGS)
+    problems += layers.lay(_settings(settings, problems), _named(settings))
     for layer in further:
         problems += layers.lay(_anchored(layer.assignments, layer.folder), layer.source)
     checked = check_scenario(layers.data, rules=RULES)
@@ -240,13 +240,15 @@ def _settings(settings: Settings, problems: list[Problem]) -> list[Assignment]:
         assignment = assignment_of(setting)
         if assignment is None:
             expected = "expected key=value, such as links.downlink.rate_bps=0.2e9"
-            problems.append(Problem("", f"{expected}; got {shown(setting)}", _SETTINGS))
+            problems.append(Problem("", f"{expected}; got {shown(setting)}", _named(settings)))
         else:
             found.append(assignment)
     return list(_anchored(found, Path()))
 
 
-_SETTINGS = "--set"  # where faults of settings are said to be
+def _named(settings: Settings) -> str:
+    """Return where faults of settings are said to be."""
+    return "settings" if isinstance(settings, Mapping) else "--set"
 
 
 def _anchored(assignments: Iterable[Assignment], folder: Path) -> Iterator[Assignment]:

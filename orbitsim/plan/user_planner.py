@@ -37,14 +37,14 @@ def planner_named(kind: str) -> Callable[[Problem], PlanResult]:
         return lambda problem: plan_by_name(problem, planner=kind)
     points = {point.name: point for point in metadata.entry_points(group=ENTRY_POINTS)}
     if kind in points:
-        return _wrapped(kind, points[kind].load())
+        return held_to_port(kind, points[kind].load())
     module_name, separator, name = kind.partition(":")
     if not separator:
         names = ", ".join([*PLANNERS, *points])
         raise InputError(Fault("planner.kind", f"expected one of {names}, or module:Name, got {kind!r}"))
     try:
         found = getattr(importlib.import_module(module_name), name)
-        return _wrapped(kind, found() if isinstance(found, type) else found)
+        return held_to_port(kind, found() if isinstance(found, type) else found)
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a user's module raises is a fault of that module
@@ -55,7 +55,8 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _wrapped(kind: str, planner: Any) -> Callable[[Problem], PlanResult]:
+def held_to_port(kind: str, planner: Any) -> Callable[[Problem], PlanResult]:
+    """Return a user's planner as one whose plans are checked and costed; faults carry the name `kind`."""
     if not callable(planner):
         raise InputError(Fault("planner.kind", f"expected a callable Problem -> Plan, got {planner!r} from {kind!r}"))
 
