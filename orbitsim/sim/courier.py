@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from orbitsim.plan.delivery import Booking, DeliveryBook, hop_seconds
+from orbitsim.plan.delivery import DeliveryBook, hop_seconds
 from orbitsim.sim.jobs import Delivery, MiniBatch, Part, Step
 from orbitsim.sim.network import Network, World
 from orbitsim.sim.places import Server
@@ -56,25 +56,26 @@ class Courier:
             group = self._stranded.setdefault((holder, delivery), _Stranded(n_hops, self._book.n_cancelled))
             group.batches.append(batch)
             return None
-        batch.steps = self._steps_to(holder, delivery, booking, now_s)
+        batch.steps = self.steps_to(holder, delivery, booking.satellite, booking.station, now_s)
         batch.deadline_s = booking.deadline_s
         return batch.steps[0].server
 
-    def _steps_to(self, holder: int, delivery: Delivery, booking: Booking, now_s: float) -> tuple[Step, ...]:
-        path = tuple(self._world.path(holder, booking.satellite, now_s))
-        key = (id(delivery), path, booking.station)
+    def steps_to(self, holder: int, delivery: Delivery, satellite: int, station: int, now_s: float) -> tuple[Step, ...]:
+        """Return the steps from a holder over the crosslinks of a moment to a satellite's contact with a station."""
+        path = tuple(self._world.path(holder, satellite, now_s))
+        key = (id(delivery), path, station)
         known = self._steps.get(key)
         if known is not None:
             return known[1]
         network, n_bytes, sizes = self._network, delivery.n_bytes, delivery.sizes
         steps = [network.send(a, b, n_bytes, sizes=sizes) for a, b in pairwise(path)]
-        steps.append(network.send(booking.satellite, booking.station, n_bytes, sizes=sizes))
-        self._downlinks.setdefault(booking.satellite, {})[steps[-1].server] = None
-        stage = delivery.ground.get(booking.station)
+        steps.append(network.send(satellite, station, n_bytes, sizes=sizes))
+        self._downlinks.setdefault(satellite, {})[steps[-1].server] = None
+        stage = delivery.ground.get(station)
         if stage is not None:
             steps.append(
                 network.compute(
-                    booking.station, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s, layers=stage.layers
+                    station, stage.seconds, stage.codec_s, stage.energy_j, stage.origin_s, layers=stage.layers
                 )
             )
         self._steps[key] = (delivery, tuple(steps))  # the delivery is kept, so that its id stays its own

@@ -131,18 +131,22 @@ class Network:
         if server is None:
             server = Server(len(self._servers), name, kind)
             self._servers[key] = server
-            self._env.process(
-                serve(
-                    self._env,
-                    server,
-                    self._recorder,
-                    self._advance,
-                    self._rebook,
-                    self._load,
-                    held=self._execution == "serial",
-                )
-            )
+            self._open(server)
         return server
+
+    def _open(self, server: Server) -> None:
+        """Let a new server begin to serve."""
+        self._env.process(
+            serve(
+                self._env,
+                server,
+                self._recorder,
+                self._advance,
+                self._rebook,
+                self._load,
+                held=self._execution == "serial",
+            )
+        )
 
     def _load(self, step: Step) -> float:
         """Note the weights that a node holds from now on, and return the time that loading them takes. [s]"""

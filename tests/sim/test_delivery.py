@@ -21,7 +21,8 @@ from sim.worlds import (
 )
 
 from orbitsim.plan.delivery import ContactWindow
-from orbitsim.sim.engine import _until_after, simulate_scheme
+from orbitsim.sim.agenda import until_after
+from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.jobs import GroundStage, Part
 from orbitsim.sim.scheme import SchemeJob
 from orbitsim.types.route import Route
@@ -99,7 +100,7 @@ def test_the_run_ends_just_after_the_horizon_wherever_the_clock_begins():
     n_naive = 0
     for horizon_s in (7200.0, 86400.0, 100.3):
         for begin_s in rng.uniform(0.0, horizon_s, 2000).tolist():
-            end_s = begin_s + _until_after(horizon_s, begin_s)
+            end_s = begin_s + until_after(horizon_s, begin_s)
             assert horizon_s < end_s <= horizon_s * (1.0 + 1e-15)
             n_naive += begin_s + (math.nextafter(horizon_s, math.inf) - begin_s) <= horizon_s
     assert n_naive > 20

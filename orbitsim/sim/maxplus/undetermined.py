@@ -1,0 +1,10 @@
+"""What the recursion cannot express."""
+
+from __future__ import annotations
+
+
+class UndeterminedError(Exception):
+    """The order of service somewhere does not follow from the recursion; the event loop has to decide it.
+
+    Its message is a clause that completes "... was simulated event by event, because ...".
+    """
