@@ -54,12 +54,18 @@ def delay_panels(
         if log:
             axes.set_yscale("log")
         if not numeric:
-            axes.set_xticks(x, [row["label"] for row in rows])
+            axes.set_xticks(x, [_tick(row["label"], rows) for row in rows])
             axes.set_xlim(-0.4, len(rows) - 0.6)
         if twin == "idealised":
             stated(axes, rows, x, published or {})
         axes.legend(loc="best")
     return figure
+
+
+def _tick(label: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a point's label without the unit that all share, which stands on the axis."""
+    number, _, unit = label.partition(" ")
+    return number if all(row["label"].endswith(f" {unit}") for row in rows) and unit else label
 
 
 def lines(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], twin: str, schemes: Sequence[str]) -> None:
@@ -115,3 +121,39 @@ def stated(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], pu
 def footnote(figure: Figure, text: str) -> None:
     """Write a line under the panels."""
     figure.supxlabel(text, fontsize=7.5, color=MUTED, x=0.01, ha="left")
+
+
+def model_panels(data: Data, x_label: str, *, published: Mapping[str, float] | None = None) -> Figure:
+    """Draw the idealised delays of every model side by side: those of the variations of the model, and the figure's own.
+
+    Parameters
+    ----------
+    data : mapping
+        Of `orbitsim.reproduce.grid.measure_grid`, with variations of the assumption ``model``.
+    x_label : str
+        Of the axis, with its unit.
+    published : mapping of str to float
+        As of `delay_panels`.
+    """
+    rows = data["points"]
+    series = {
+        variant["words"]: [{**row, "idealised": item} for row, item in zip(rows, variant["forecasts"], strict=True)]
+        for variant in data["variants"]
+        if variant["assumption"] == "model"
+    }
+    series["ViT-G"] = list(rows)
+    figure, panels = new_figure(1, len(series), size=(2.5 * len(series), 2.9), squeeze=False)
+    x = [float(i) for i in range(len(rows))]
+    for index, (axes, (model, points)) in enumerate(zip(panels[0], series.items(), strict=True)):
+        lines(axes, points, x, "idealised", ("collaborative", "single-satellite", "ground-only"))
+        stated(axes, points, x, published or {})
+        axes.set_title(f"{model}, idealised")
+        axes.set_ylim(bottom=0.0)
+        axes.set_xticks(x, [row["label"].split()[0] for row in rows])
+        axes.set_xlim(-0.4, len(rows) - 0.6)
+        if index == 0:
+            axes.set_ylabel("delay of a task [s]")
+    handles, labels = panels[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    figure.supxlabel(x_label, fontsize=9.0)
+    return figure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from orbitsim.reproduce.grid import forecast_delays
+from orbitsim.reproduce.grid import delays_s, forecast_delays, gain_over
 from orbitsim.types.experiment import Data, Effect
 
 Measure = Callable[[Mapping[str, Mapping[str, Any]]], float | None]
@@ -47,3 +47,22 @@ def percent_below(label: str, others: Sequence[str]) -> Measure:
         return 100.0 * (1.0 - delays["collaborative"] / min(rivals))
 
     return measure
+
+
+def real_effects(data: Data) -> list[Effect]:
+    """Return the row of each variation that was run with real contacts."""
+    last = data["points"][-1]
+    base = gain_over(delays_s(last, "real"), "ground-only")
+    rows = []
+    for name, schemes in data["real_variants"].items():
+        value = gain_over(delays_s({"real": schemes}, "real"), "ground-only")
+        rows.append(
+            Effect(
+                "visibility angle",
+                name + ", not 50 deg of elevation",
+                f"below ground-only at {last['label']}, real contacts [%]",
+                None if base is None else 100.0 * base,
+                None if value is None else 100.0 * value,
+            )
+        )
+    return rows

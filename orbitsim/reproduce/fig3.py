@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from orbitsim.reproduce import words
 from orbitsim.reproduce.draw import delay_panels
-from orbitsim.reproduce.effects import effects_of, percent_below
-from orbitsim.reproduce.grid import Point, delays_s, forecast_delays, measure_grid, point_of
+from orbitsim.reproduce.effects import effects_of, percent_below, real_effects
+from orbitsim.reproduce.grid import Point, delays_s, measure_grid, point_of, real_points
 from orbitsim.reproduce.needed import in_words, needed_factors
+from orbitsim.reproduce.reasons import NO_SINGLE, by_variation, joined, pace
 from orbitsim.reproduce.setting import PAPER, RESOLUTIONS, TABLE2_DOWNLINK_BPS, Setting, downlink
 from orbitsim.reproduce.variations import assumptions, variations
 from orbitsim.types.experiment import Bench, Data, Effect, Experiment, Finding, Statement
@@ -22,7 +23,7 @@ OTHERS = ("single-satellite", "ground-only")
 _WHERE = "Fig. 3, Section VI-B1"
 _ASSUMED = (
     "model", "downlink rate", "crosslink rate", "board speed", "board order", "ground speed", "precision",
-    "memory of a satellite", "codec", "delay model", "sensing satellite", "raw pixel", "activation",
+    "memory of a satellite", "codec", "delay model", "sensing satellite", "raw pixel", "activation", "raw tiles", "images",
 )  # fmt: skip
 
 STATEMENTS = (
@@ -50,6 +51,7 @@ def measure(bench: Bench) -> dict[str, Any]:
         SETTING,
         axis,
         varied[:3] if bench.small else varied,
+        real_points=real_points(axis),
         real_variants={"50 deg off nadir": ("links.downlink.max_off_nadir_deg=50.0",)},
     )
     here = {point.label: SETTING.plus(*point.settings) for point in axis}
@@ -62,7 +64,7 @@ def judge(data: Data) -> list[Finding]:
     rows = data["points"]
     return [
         _rising(rows),
-        _lowest(rows),
+        _lowest(data),
         _gain(data, "240p", 0.46),
         _gain(data, "1080p", 0.58),
         _stable(rows),
@@ -82,7 +84,8 @@ def _rising(rows: list[Mapping[str, Any]]) -> Finding:
     return Finding("rising", ours, words.all_agree(*checks), "" if all(checks) else "see the figure")
 
 
-def _lowest(rows: list[Mapping[str, Any]]) -> Finding:
+def _lowest(data: Data) -> Finding:
+    rows = data["points"]
     ours, checks = {}, []
     for twin, name in (("idealised", "idealised"), ("real", "real contacts")):
         won = []
@@ -94,14 +97,13 @@ def _lowest(rows: list[Mapping[str, Any]]) -> Finding:
                 won += [row["label"]] * (min(delays, key=lambda scheme: delays[scheme]) == "collaborative")
         ours[name] = f"lowest at {len(won)} of {n_rows}" + (f" ({', '.join(won)})" if 0 < len(won) < n_rows else "")
         checks.append(bool(won) and len(won) == n_rows)
-    return Finding("lowest", ours, words.all_agree(*checks), "" if all(checks) else _WHY)
+    return Finding("lowest", ours, words.all_agree(*checks), "" if all(checks) else _why(data, rows[-1]["label"]))
 
 
-_WHY = (
-    "with measured rates of the boards, five Orins together are slower at ViT-G than one RTX 4070 Ti, and at this rate the "
-    "downlink costs the ground next to nothing; for ViT-B, whose work is small beside its raw tiles, the collaborative "
-    "scheme is ahead (rows 'model' below)"
-)
+def _why(data: Data, label: str) -> str:
+    """Say what sets the pace at a point, and what another model would change."""
+    row = point_of(data, label)
+    return "" if row is None else joined(pace(row, "collaborative", "ground-only"), by_variation(data, label, "model"))
 
 
 def _gain(data: Data, label: str, share: float) -> Finding:
@@ -110,16 +112,16 @@ def _gain(data: Data, label: str, share: float) -> Finding:
         return Finding(label, {}, "not comparable", "not measured in this run")
     ideal, real = delays_s(row, "idealised"), delays_s(row, "real")
     ours = {
-        "idealised": "; ".join(words.compared(ideal, other) for other in OTHERS),
-        "real contacts": "; ".join(words.compared(real, other) for other in OTHERS),
+        "idealised": words.compared_all(ideal, OTHERS),
+        "real contacts": words.compared_all(real, OTHERS),
     }
     met = [ideal["collaborative"] <= (1.0 - share) * ideal[other] for other in OTHERS if other in ideal]
     agrees = "yes" if all(met) else "no"
     reason = ""
     if agrees == "no":
-        reason = f"{_WHY}; for {share:.0%} below ground-only {in_words(data['needed'][label])}"
+        reason = joined(_why(data, label), f"for {share:.0%} below ground-only {in_words(data['needed'][label])}")
         if "single-satellite" not in ideal:
-            reason += "; ViT-G at the 12 GB of Table III does not fit the 8 GB of one satellite, so there is no single-satellite bar"
+            reason = joined(reason, NO_SINGLE)
     return Finding(label, ours, agrees, reason)
 
 
@@ -151,42 +153,13 @@ def effects(data: Data) -> list[Effect]:
     def note(_name: str, value: float | None) -> str:
         return "" if value is None else "meets 58 %" if value >= 58.0 else ""
 
-    rows = [e for e in effects_of(data, measures, note) if e.value is not None or "ground-only" in e.measure]
-    for name, schemes in data["real_variants"].items():
-        last = data["points"][-1]
-        base, value = ({**last, "real": item} for item in (last["real"], schemes))
-        pair = [delays_s(each, "real") for each in (base, value)]
-        shares = [
-            100.0 * (1.0 - p["collaborative"] / p["ground-only"])
-            if {"collaborative", "ground-only"} <= p.keys()
-            else None
-            for p in pair
-        ]
-        rows.append(
-            Effect(
-                "visibility angle",
-                name,
-                f"below ground-only at {last['label']}, real contacts [%]",
-                shares[0],
-                shares[1],
-                "",
-            )
-        )
-    return rows
+    return [each for each in effects_of(data, measures, note) if each.value is not None] + real_effects(data)
 
 
 def draw(data: Data) -> Mapping[str, Figure]:
     """Draw delays over resolutions, idealised and with real contacts."""
     gains = {"240p": 0.46, "1080p": 0.58}
     return {"fig3": delay_panels(data, "resolution of the images", published=gains, log=True)}
-
-
-def forecast_gain(forecasts: Mapping[str, Any]) -> float | None:
-    """Return the gain over ground-only in forecasts."""
-    delays = forecast_delays(forecasts)
-    if not {"collaborative", "ground-only"} <= delays.keys():
-        return None
-    return 1.0 - delays["collaborative"] / delays["ground-only"]
 
 
 EXPERIMENT = Experiment(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orbitsim.results.wording import seconds
@@ -22,6 +22,19 @@ def compared(delays: Mapping[str, float], other: str, ours: str = "collaborative
     if other not in delays:
         return f"{seconds(delays[ours])}; {other} infeasible"
     return f"{seconds(delays[ours])}, {below(delays[ours], delays[other])} {other} ({seconds(delays[other])})"
+
+
+def compared_all(delays: Mapping[str, float], others: Sequence[str], ours: str = "collaborative") -> str:
+    """Return our delay, and how far it is from each of the others."""
+    if ours not in delays:
+        return f"{ours} infeasible"
+    parts = [
+        f"{below(delays[ours], delays[other])} {other} ({seconds(delays[other])})"
+        if other in delays
+        else f"{other} infeasible"
+        for other in others
+    ]
+    return f"{seconds(delays[ours])}: {', '.join(parts)}"
 
 
 def all_agree(*checks: bool) -> Agreement:

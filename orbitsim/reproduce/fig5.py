@@ -1,0 +1,184 @@
+"""Fig. 5: inference delay over model sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from orbitsim.reproduce import words
+from orbitsim.reproduce.draw import delay_panels
+from orbitsim.reproduce.effects import Measure, effects_of, percent_below, real_effects
+from orbitsim.reproduce.grid import Point, delays_s, forecast_delays, gain_over, measure_grid
+from orbitsim.reproduce.reasons import NO_SINGLE, joined, pace
+from orbitsim.reproduce.setting import MODELS, PAPER, TABLE2_DOWNLINK_BPS, Setting, downlink, model_settings, title_of
+from orbitsim.reproduce.variations import assumptions, variations
+from orbitsim.types.experiment import Bench, Data, Effect, Experiment, Finding, Statement
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SETTING = Setting((downlink(TABLE2_DOWNLINK_BPS),))
+OTHERS = ("single-satellite", "ground-only")
+_WHERE = "Fig. 5, Section VI-B1"
+_ASSUMED = (
+    "downlink rate", "crosslink rate", "board speed", "board order", "ground speed", "precision",
+    "memory of a satellite", "codec", "delay model", "sensing satellite", "raw pixel", "activation", "raw tiles", "images",
+)  # fmt: skip
+_TWINS = (("idealised", "idealised"), ("real", "real contacts"))
+
+STATEMENTS = (
+    Statement("shrinking", _WHERE, "the gain of the collaborative scheme shrinks from ViT-B to ViT-G"),
+    Statement("single", _WHERE, "for small models the single-satellite scheme has the stronger advantage"),
+    Statement(
+        "billions", _WHERE, "with five satellites the collaborative scheme is most effective for billion-scale models"
+    ),
+)
+
+
+def measure(bench: Bench) -> dict[str, Any]:
+    """Run every model idealised and with real contacts, and every variation in closed form."""
+    few = ("workload.images_per_task=20",) if bench.small else ()
+    models = (MODELS[0], MODELS[-1]) if bench.small else MODELS
+    axis = [Point(title_of(model), float(i), (*model_settings(model), *few)) for i, model in enumerate(models)]
+    varied = variations(*_ASSUMED)
+    return measure_grid(
+        bench,
+        SETTING,
+        axis,
+        varied[:2] if bench.small else varied,
+        real_variants={"50 deg off nadir": ("links.downlink.max_off_nadir_deg=50.0",)},
+    )
+
+
+def judge(data: Data) -> list[Finding]:
+    """Set the statements beside what was found."""
+    return [_shrinking(data), _single(data), _billions(data)]
+
+
+def _gains(data: Data, *others: str) -> dict[str, dict[str, float]]:
+    """Return the gain over the fastest of others, by conditions and model."""
+    found: dict[str, dict[str, float]] = {}
+    for twin, name in _TWINS:
+        for row in data["points"]:
+            value = gain_over(delays_s(row, twin), *others)
+            if value is not None:
+                found.setdefault(name, {})[row["label"]] = value
+    return found
+
+
+def _shown(gains: Mapping[str, Mapping[str, float]], against: str) -> dict[str, str]:
+    return {
+        name: f"against {against}: "
+        + ", ".join(f"{model} {value:+.1%}" for model, value in each.items())
+        + " (+ is below)"
+        for name, each in gains.items()
+    }
+
+
+def _shrinking(data: Data) -> Finding:
+    gains = _gains(data, "ground-only")
+    falls = {name: all(a >= b for a, b in _steps(each)) for name, each in gains.items()}
+    ends = {name: next(iter(each.values())) > list(each.values())[-1] for name, each in gains.items()}
+    agrees = "yes" if all(falls.values()) else "partly" if all(ends.values()) else "no"
+    reason = ""
+    if agrees != "yes":
+        reason = "not from every model to the next: " + joined(
+            *(f"{row['label']}: {pace(row, 'collaborative', 'ground-only')}" for row in data["points"])
+        )
+    return Finding("shrinking", _shown(gains, "ground-only"), agrees, reason)
+
+
+def _steps(gains: Mapping[str, float]) -> list[tuple[float, float]]:
+    values = list(gains.values())
+    return list(zip(values, values[1:], strict=False))
+
+
+def _single(data: Data) -> Finding:
+    """Judge whether the single satellite stands better beside the collaborative scheme for small models."""
+    ours, checks = {}, []
+    for twin, name in _TWINS:
+        ratios = {}
+        for row in data["points"]:
+            delays = delays_s(row, twin)
+            if {"collaborative", "single-satellite"} <= delays.keys():
+                ratios[row["label"]] = delays["single-satellite"] / delays["collaborative"]
+            else:
+                ratios[row["label"]] = float("inf")
+        ours[name] = "single-satellite over collaborative: " + ", ".join(
+            f"{model} {ratio:.2f}" if ratio < float("inf") else f"{model} infeasible" for model, ratio in ratios.items()
+        )
+        values = list(ratios.values())
+        checks.append(values[0] == min(values) and values[0] < values[-1])
+    first = data["points"][0]
+    faster = [delays_s(first, twin) for twin, _ in _TWINS]
+    wins = all(each.get("single-satellite", float("inf")) < each["collaborative"] for each in faster)
+    if all(checks) and wins:
+        return Finding("single", ours, "yes")
+    reason = joined(
+        "" if wins else f"it stands best there, but is not ahead: {pace(first, 'collaborative', 'single-satellite')}",
+        NO_SINGLE,
+    )
+    return Finding("single", ours, "partly" if any(checks) else "no", reason)
+
+
+def _billions(data: Data) -> Finding:
+    gains = _gains(data, *OTHERS)
+    best = {
+        name: max(each, key=lambda model: each[model]) == data["points"][-1]["label"] for name, each in gains.items()
+    }  # noqa: B023
+    agrees = words.all_agree(*best.values())
+    reason = ""
+    if agrees != "yes":
+        reason = (
+            "the paper says in the same paragraph that the gain diminishes from ViT-B to ViT-G, so both cannot be meant of "
+            "one gain; ours is largest for "
+            + " and ".join(
+                f"{max(each, key=lambda model: each[model])} ({name})"
+                for name, each in gains.items()  # noqa: B023
+            )
+        )
+    return Finding("billions", _shown(gains, "the fastest other"), agrees, reason)
+
+
+def _span(forecasts: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """Return by how many points the gain over ground-only falls from the smallest to the largest model. [%]"""
+    gains = []
+    for item in forecasts.values():
+        delays = forecast_delays(item)
+        if {"collaborative", "ground-only"} <= delays.keys():
+            gains.append(100.0 * (1.0 - delays["collaborative"] / delays["ground-only"]))
+    return gains[0] - gains[-1] if len(gains) > 1 else None
+
+
+def effects(data: Data) -> list[Effect]:
+    """Return what each assumption does to the gain at both ends, and to how far it falls."""
+    labels = [row["label"] for row in data["points"]]
+    measures: dict[str, Measure] = {
+        f"below ground-only, {label} [%]": percent_below(label, ("ground-only",)) for label in (labels[0], labels[-1])
+    }
+    measures[f"fall of that from {labels[0]} to {labels[-1]} [points]"] = _span
+    measures[f"below single-satellite, {labels[-1]} [%]"] = percent_below(labels[-1], ("single-satellite",))
+
+    def note(name: str, value: float | None) -> str:
+        return "the gain grows instead" if name.startswith("fall") and value is not None and value < 0.0 else ""
+
+    return [each for each in effects_of(data, measures, note) if each.value is not None] + real_effects(data)
+
+
+def draw(data: Data) -> Mapping[str, Figure]:
+    """Draw delays over models."""
+    return {"fig5": delay_panels(data, "model", log=True)}
+
+
+EXPERIMENT = Experiment(
+    name="fig5",
+    title="Inference delay over model sizes",
+    source=PAPER,
+    statements=STATEMENTS,
+    assumptions=assumptions(*_ASSUMED),
+    settings=(SETTING.in_words() + " --set workload.model=vit-b ... vit-g (memory of Table III)",),
+    measure=measure,
+    judge=judge,
+    draw=draw,
+    effects=effects,
+)
