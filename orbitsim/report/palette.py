@@ -128,9 +128,7 @@ def scheme_style(name: str, index: int = 0) -> SchemeStyle:
     index : int
         Its position among the schemes of the figure: picks the style of a scheme that has none of its own.
     """
-    color, line, marker = _SCHEMES.get(
-        name, (_OTHER[index % len(_OTHER)], index % len(_LINES), index % len(_MARKERS))
-    )
+    color, line, marker = _SCHEMES.get(name, (_OTHER[index % len(_OTHER)], index % len(_LINES), index % len(_MARKERS)))
     return SchemeStyle(color, COLORS[color], *_LINES[line], *_MARKERS[marker])
 
 

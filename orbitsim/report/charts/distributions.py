@@ -1,0 +1,156 @@
+"""How delays are distributed: cumulative shares and histograms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from orbitsim.report.blocks import Choice, Figure, Table
+from orbitsim.report.charts.axes import axis, heading, panels, suffix
+from orbitsim.report.wording import figures, in_plot, number
+from orbitsim.results.metrics import distribution
+
+QUANTITIES = (
+    ("delay_s", "delay"),
+    ("service_s", "service time (delay without the wait for a contact)"),
+    ("contact_wait_s", "wait for a contact"),
+)
+_MOST_POINTS = 600  # of a cumulative line: more than there are pixels
+_BINS = 40
+
+
+class Series(NamedTuple):
+    """A group of tasks and how it is drawn: label, rows of `tasks`, name of the colour, Plotly's dash."""
+
+    label: str
+    tasks: pd.DataFrame
+    color: str
+    dash: str
+
+
+def cumulative(series: Sequence[Series]) -> Figure:
+    """Return the empirical distribution functions; tasks that are not delivered never arrive at 1."""
+    views: dict[str, dict[str, Any]] = {}
+    rows = []
+    for column, words in QUANTITIES:
+        traces = []
+        for one in series:
+            values = _values(one, column)
+            n_all = max(1, len(one.tasks))
+            shares = np.arange(1, len(values) + 1) / n_all
+            keep = np.unique(np.linspace(0, len(values) - 1, min(len(values), _MOST_POINTS)).astype(int))
+            x, y = values[keep], shares[keep]
+            if len(x):
+                x, y = np.append(x[0], x), np.append(0.0, y)
+            traces.append(
+                {
+                    "type": "scatter", "mode": "lines", "name": in_plot(one.label), "x": figures(x),
+                    "y": figures(100.0 * y), "line": {"color": f"@{one.color}", "dash": one.dash, "width": 2.2, "shape": "hv"},
+                    "hovertemplate": "%{y:.1f} % within %{x:,.4g} s",
+                }
+            )  # fmt: skip
+            rows.append(_row(one, column, words, values))
+        for scale in ("linear", "log"):
+            views[f"{column}|{scale}"] = {
+                "data": traces,
+                "layout": {
+                    "xaxis": axis(f"{words.partition(' (')[0]} [s]", type=scale, **({"rangemode": "tozero"} if scale == "linear" else {})),
+                    "yaxis": axis("share of all tasks [%]", range=[0, 102]),
+                    "hovermode": "closest",
+                },
+            }  # fmt: skip
+    return Figure(
+        key="cumulative",
+        title="Distribution of delays",
+        caption="Share of all tasks that are delivered within a time. A line that ends below 100 % leaves tasks"
+        " undelivered within the scenario.",
+        alt="Step lines: the share of tasks delivered within a time, for each scheme.",
+        views=views,
+        table=Table("Distribution of delays", ["scheme", "quantity", "n", "mean [s]", "median [s]", "95 % [s]", "max [s]"],
+                    rows, frozenset({1})),
+        choices=(
+            Choice("quantity", "Show", [(column, words) for column, words in QUANTITIES]),
+            Choice("scale", "Scale", [("linear", "linear"), ("log", "logarithmic")]),
+        ),
+        height=380,
+    )  # fmt: skip
+
+
+def histogram(series: Sequence[Series]) -> Figure:
+    """Return histograms, one panel for each group, on bins that they share."""
+    views: dict[str, dict[str, Any]] = {}
+    rows = []
+    for column, words in QUANTITIES:
+        values_of = [_values(one, column) for one in series]
+        edges = _edges(np.concatenate(values_of) if values_of else np.empty(0))
+        domains = panels(max(1, len(series)), 0.09)
+        traces, notes = [], []
+        layout: dict[str, Any] = {"bargap": 0.04, "showlegend": False, "hovermode": "closest"}
+        most = 1
+        for index, (one, values) in enumerate(zip(series, values_of, strict=True)):
+            counts, _ = np.histogram(values, edges)
+            most = max(most, int(counts.max(initial=0)))
+            traces.append(
+                {
+                    "type": "bar", "name": in_plot(one.label), "x": figures((edges[1:] + edges[:-1]) / 2),
+                    "y": counts.tolist(), "width": figures(np.diff(edges)), "yaxis": f"y{suffix(index)}",
+                    "customdata": [f"{number(a)} to {number(b)} s" for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)],
+                    "hovertemplate": "%{customdata}: %{y} tasks",
+                    "marker": {"color": f"@{one.color}", "line": {"width": 0.5, "color": "@paper"}},
+                }
+            )  # fmt: skip
+            notes.append(
+                heading(in_plot(f"{one.label}, {len(values)} of {len(one.tasks)} delivered"), 0.0, domains[index][1])
+            )
+            rows += [
+                [f"{one.label}, {words.partition(' (')[0]}", f"{number(a)} to {number(b)}", str(int(count))]
+                for a, b, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts, strict=True)
+                if count
+            ]
+        for index in range(len(series)):
+            layout[f"yaxis{suffix(index)}"] = axis("tasks", domain=domains[index], range=[0, 1.08 * most], nticks=4)
+        layout["xaxis"] = axis(f"{words.partition(' (')[0]} [s]", anchor=f"y{suffix(max(0, len(series) - 1))}")
+        views[column] = {"data": traces, "layout": {**layout, "annotations": notes}}
+    return Figure(
+        key="histogram",
+        title="Histogram of delays",
+        caption="Delivered tasks by delay, on the same bins for every scheme.",
+        alt="Histograms: number of delivered tasks by delay, one panel for each scheme.",
+        views=views,
+        table=Table("Histogram of delays", ["scheme and quantity", "bin [s]", "tasks"], rows, frozenset({1})),
+        choices=(Choice("quantity", "Show", [(column, words) for column, words in QUANTITIES]),),
+        height=max(300, 120 + 115 * len(series)),
+    )
+
+
+def _values(one: Series, column: str) -> NDArray[np.float64]:
+    found = one.tasks.loc[one.tasks["status"] == "delivered", column].to_numpy(dtype=np.float64)
+    return np.sort(found[np.isfinite(found)])
+
+
+def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return edges of bins of a round width from zero, or around values that are nearly the same."""
+    if not len(values):
+        return np.array([0.0, 1.0])
+    low, high = float(values.min()), float(values.max())
+    if high - low < 0.2 * high:
+        centre, half = (low + high) / 2, max((high - low) * 0.75, 0.05 * high, 1e-9)
+        return np.linspace(max(0.0, centre - half), centre + half, _BINS // 2 + 1)
+    width = (high or 1.0) / _BINS
+    scale = 10.0 ** np.floor(np.log10(width))
+    width = float(next(step * scale for step in (1, 2, 2.5, 5, 10) if step * scale >= width))
+    return np.arange(0.0, high + width, width)
+
+
+def _row(one: Series, column: str, words: str, values: NDArray[np.float64]) -> list[str]:
+    found = distribution(values)
+    return [
+        one.label,
+        words.partition(" (")[0],
+        f"{len(values):,}",
+        *(number(found[k]) for k in ("mean", "p50", "p95", "max")),
+    ]

@@ -1,0 +1,174 @@
+"""How busy every processor and link is, slot by slot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from orbitsim.report.blocks import Choice, Figure, Table
+from orbitsim.report.charts.axes import HOUR_S, axis, time_axis
+from orbitsim.report.data import RunData
+from orbitsim.report.palette import scheme_style
+from orbitsim.report.wording import figures, in_plot, number
+from orbitsim.results.wording import size
+
+MOST_PLACES = 48
+_MOST_SLOTS = 400  # of the heat map: more are joined
+Busy = dict[str, dict[str, NDArray[np.float64]]]
+"""Busy seconds in each slot, by scheme and place."""
+
+
+class SlotCounter:
+    """Adds up the time in service of every place in every slot, a part of the table at a time.
+
+    Parameters
+    ----------
+    span_s : float
+        Length of the scenario. [s]
+    slot_s : float
+        Length of its slots. [s]
+    """
+
+    def __init__(self, span_s: float, slot_s: float) -> None:
+        n_slots = max(1, round(span_s / slot_s))
+        self.n_slots = -(-n_slots // -(-n_slots // _MOST_SLOTS))
+        self.slot_s = span_s / self.n_slots
+        self.busy: Busy = {}
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Add rows of `batches`."""
+        for (scheme, place), part in rows.groupby(["scheme", "place"], observed=True, sort=False):
+            totals = self.busy.setdefault(str(scheme), {}).setdefault(str(place), np.zeros(self.n_slots))
+            totals += busy_by_slot(part["start_s"].to_numpy(), part["end_s"].to_numpy(), self.slot_s, self.n_slots)
+
+
+def busy_by_slot(
+    start_s: NDArray[np.float64], end_s: NDArray[np.float64], slot_s: float, n_slots: int
+) -> NDArray[np.float64]:
+    """Return how much of some intervals lies in each slot; they may overlap, and span slots. [s]"""
+    edges = slot_s * np.arange(n_slots + 1)
+    starts, ends = np.clip(start_s, 0.0, edges[-1]), np.clip(end_s, 0.0, edges[-1])
+    # Time before a moment t that intervals cover is the sum of max(0, t - start) less that of max(0, t - end).
+    return np.diff(_ramps(np.sort(starts), edges) - _ramps(np.sort(ends), edges))
+
+
+def _ramps(ordered: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum of max(0, t - x) over ordered x, for each t."""
+    before = np.searchsorted(ordered, at, side="left")
+    return before * at - np.concatenate([[0.0], np.cumsum(ordered)])[before]
+
+
+def utilisation(run: RunData, counter: SlotCounter | None) -> Figure:
+    """Return the heat map of places and slots; without recorded mini-batches the means over the whole scenario."""
+    table = _table(run)
+    if counter is None or not counter.busy:
+        return _means(run, table)
+    views = {}
+    height = 0
+    joined = False
+    for scheme in run.schemes:
+        busy = counter.busy.get(scheme, {})
+        places = _order(run, scheme, busy)
+        joined |= len(busy) > len(places)
+        share = np.array([busy[place] for place in places]).reshape(-1, counter.n_slots) / counter.slot_s
+        middles_h = (np.arange(counter.n_slots) + 0.5) * counter.slot_s / HOUR_S
+        labels = [in_plot(place) for place in places]
+        height = max(height, 150 + 20 * len(places))
+        views[scheme] = {
+            "data": [
+                {
+                    "type": "heatmap", "x": figures(middles_h), "y": labels,
+                    "z": [figures(100.0 * row, 3) for row in share], "zmin": 0, "zmax": 100, "colorscale": "@heat",
+                    "colorbar": {"title": {"text": "busy [%]", "side": "right"}, "thickness": 12, "outlinewidth": 0},
+                    "xgap": 0.5, "ygap": 1, "hovertemplate": "%{y} at %{x:.2f} h: busy %{z:.3g} %<extra></extra>",
+                }
+            ],
+            "layout": {
+                "xaxis": time_axis(run.span_s, showgrid=False),
+                "yaxis": axis("", type="category", autorange="reversed", automargin=True, showgrid=False),
+                "height": 150 + 20 * len(places),
+            },
+        }  # fmt: skip
+    words = f"Share of each {number(counter.slot_s)} s that a processor or link is in service; a transfer that an outage interrupts counts as in service."
+    if joined:
+        words += f" The {MOST_PLACES} busiest places are shown."
+    if run.scenario.run.backlog == "independent":
+        words += " Tasks of this run are independent and do not share places: a place may be busy with several at once."
+    return Figure(
+        key="utilisation",
+        title="Utilisation of processors and links",
+        caption=words,
+        alt="Heat map: how busy each processor and link is in each slot.",
+        views=views,
+        table=table,
+        choices=(Choice("scheme", "Scheme", [(scheme, scheme) for scheme in run.schemes]),),
+        height=height,
+    )
+
+
+def _order(run: RunData, scheme: str, busy: Mapping[str, Any]) -> list[str]:
+    """Return the busiest places: processors first, then links, each in order of name."""
+    kinds = dict(
+        zip(
+            run.of_scheme("resources", scheme)["place"].astype(str),
+            run.of_scheme("resources", scheme)["kind"],
+            strict=True,
+        )
+    )
+    rank = {"processor": 0, "isl": 1, "downlink": 2}
+    most = sorted(busy, key=lambda place: (-float(busy[place].sum()), place))[:MOST_PLACES]
+    return sorted(most, key=lambda place: (rank.get(str(kinds.get(place)), 3), place))
+
+
+def _means(run: RunData, table: Table) -> Figure:
+    traces = []
+    resources = run.tables["resources"]
+    mean = resources.groupby(resources["place"].astype(str), sort=False)["utilisation"].max()
+    places = sorted(mean.sort_values(ascending=False, kind="stable").index[:MOST_PLACES])
+    for index, scheme in enumerate(run.schemes):
+        rows = run.of_scheme("resources", scheme).set_index("place")["utilisation"]
+        rows.index = rows.index.astype(str)
+        traces.append(
+            {
+                "type": "bar", "orientation": "h", "name": in_plot(scheme), "y": [in_plot(place) for place in places],
+                "x": figures([100.0 * float(rows.get(place, 0.0)) for place in places]),
+                "marker": {"color": f"@{scheme_style(scheme, index).name}"},
+                "hovertemplate": "%{y}: busy %{x:.3g} %",
+            }
+        )  # fmt: skip
+    return Figure(
+        key="utilisation",
+        title="Utilisation of processors and links",
+        caption='Mini-batches were not recorded (run.record = "tasks"), so there is no utilisation by slot: means over the'
+        " time in which a place could have served."
+        + (f" The {MOST_PLACES} busiest places are shown." if len(mean) > MOST_PLACES else ""),
+        alt="Bars: mean utilisation of each processor and link for each scheme.",
+        views={
+            "": {
+                "data": traces,
+                "layout": {
+                    "barmode": "group",
+                    "bargap": 0.25,
+                    "xaxis": axis("busy [% of the time it was open]", rangemode="tozero"),
+                    "yaxis": axis("", type="category", autorange="reversed", automargin=True, showgrid=False),
+                    "hovermode": "closest",
+                },
+            }
+        },
+        table=table,
+        height=150 + 12 * max(1, len(places)) * max(1, len(run.schemes)),
+    )
+
+
+def _table(run: RunData) -> Table:
+    rows = [
+        [f"{row.scheme}, {row.place}", str(row.kind), number(row.busy_s), number(row.open_s), f"{row.utilisation:.3%}",
+         size(row.n_bytes), f"{row.n_served:,}"]
+        for row in run.tables["resources"].itertuples()
+    ]  # fmt: skip
+    columns = ["scheme and place", "kind", "busy [s]", "open [s]", "utilisation", "carried", "mini-batches served"]
+    return Table("Utilisation over the whole scenario", columns, rows, frozenset({1}), "resources.parquet")

@@ -1,0 +1,105 @@
+"""The report's file: written under a temporary name and moved to its own when complete."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.report.comparison_page import comparison_page
+from orbitsim.report.data import is_run, read_run
+from orbitsim.report.page import Page
+from orbitsim.report.run_page import run_page
+
+
+def default_name(folders: Sequence[Path]) -> Path:
+    """Return the file that a report goes to unless told otherwise: beside the folder, or here for several."""
+    if len(folders) > 1:
+        return Path("comparison.html")
+    folder = folders[0].absolute()
+    return folder.with_name(re.sub(r"[\x00-\x1f/]+", "-", folder.name or "report") + ".html")
+
+
+def build_page(folders: Sequence[Path]) -> Page:
+    """Read folders and return the page: of a run, or of several side by side.
+
+    Raises
+    ------
+    InputError
+        If a folder is not of a run, damaged, or given twice; every faulty folder is named.
+    """
+    if not folders:
+        raise InputError("expected at least one folder of a run")
+    places = [folder.resolve() for folder in folders]
+    twice = sorted({str(folder) for folder, place in zip(folders, places, strict=True) if places.count(place) > 1})
+    if twice:
+        raise InputError([Problem("", "expected every folder once", folder) for folder in twice])
+    runs, problems = [], []
+    for folder in folders:
+        try:
+            runs.append(read_run(folder))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return run_page(runs[0]) if len(runs) == 1 else comparison_page(runs)
+
+
+def check_file(path: Path, *, force: bool) -> None:
+    """Refuse a file that exists unless it may be replaced, and one inside a run folder.
+
+    Raises
+    ------
+    InputError
+        If the file must not be written.
+    """
+    if path.is_dir():
+        raise InputError(Problem("--out", "expected a file, found a folder", str(path)))
+    if is_run(path.absolute().parent):
+        raise InputError(
+            Problem("--out", "expected a place outside of the run folder, which holds the run alone", str(path))
+        )
+    if path.exists() and not force:
+        raise InputError(Problem("--out", "exists; give --force to replace it", str(path)))
+
+
+def write_page(page: Page, path: Path, *, force: bool = False) -> Path:
+    """Write a page; the file appears under its name only when complete.
+
+    Raises
+    ------
+    InputError
+        If the file must not be written.
+    OutputError
+        If it cannot be; whatever existed before is unchanged.
+    """
+    check_file(path, force=force)
+    text = page.html()
+    work: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        work = Path(name)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        work.chmod(0o666 & ~_umask())
+        check_file(path, force=force)  # again: it may have appeared meanwhile
+        work.replace(path)
+    except OSError as error:
+        if work is not None:
+            work.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    except BaseException:
+        if work is not None:
+            work.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
