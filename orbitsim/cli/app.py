@@ -9,7 +9,21 @@ from typing import Annotated, Any
 import typer
 
 from orbitsim import __version__
-from orbitsim.cli import check, codec, contacts, export, links, plan, profile, report, reproduce, run, schema, trace
+from orbitsim.cli import (
+    check,
+    codec,
+    contacts,
+    export,
+    links,
+    plan,
+    profile,
+    report,
+    reproduce,
+    run,
+    schema,
+    sweep,
+    trace,
+)
 from orbitsim.cli.terminal import warn
 from orbitsim.errors import InputError, OrbitsimError
 
@@ -28,7 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (run, check, schema, contacts, links, plan, profile, report, reproduce):
+for module in (run, check, schema, contacts, links, plan, profile, report, reproduce, export, sweep):
     app.command(name=module.NAME, epilog=module.EXAMPLE)(module.command)
 app.add_typer(trace.trace_app, name=trace.NAME)
 app.add_typer(codec.codec_app, name=codec.NAME)

@@ -1,0 +1,100 @@
+"""Cells on a Dask cluster: the scheduler's workers run them, this process stores them."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from orbitsim import __version__
+from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.sweep.cells import Cell
+from orbitsim.sweep.work import CellResult, lost_cell, run_cell, worker_version
+
+CONNECT_S = 15.0
+_LOST = "the workers that ran it died, one after the other (ended from outside, or out of memory)"
+
+
+def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float = CONNECT_S) -> Iterator[CellResult]:
+    """Yield the results of cells as they finish on a cluster.
+
+    A worker that dies takes no cell with it: the scheduler gives its cells to the others.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        What to run.
+    address : str
+        Of the scheduler, such as ``tcp://10.0.0.1:8786``.
+    connect_s : float
+        How long to wait for the scheduler and its first worker. [s]
+
+    Raises
+    ------
+    InputError
+        When `distributed` is not installed, the scheduler cannot be reached or has no workers, or a worker has another
+        version of orbitsim.
+    OutputError
+        When the scheduler is lost on the way.
+    """
+    try:
+        from distributed import Client, KilledWorker, as_completed
+    except ImportError:
+        raise _fault(address, "needs the package distributed (pip install 'orbitsim[sweep]')") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said once, below
+    client = _client(Client, address, connect_s)
+    try:
+        _check_workers(client, address, connect_s)
+        run = secrets.token_hex(4)  # a name of its own: a cluster keeps the results of a name that it knows
+        futures = {
+            client.submit(run_cell, cell, key=f"orbitsim-{run}-{cell.key}", pure=False, retries=0): cell
+            for cell in cells
+        }
+        waiting = dict(futures)
+        for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+            cell = waiting.pop(future)
+            if future.status == "cancelled":
+                raise OutputError(f"{address}: the scheduler was lost; --resume goes on where it stopped")
+            try:
+                result = future.result()
+            except KilledWorker:
+                result = lost_cell(cell, _LOST)
+            except Exception as error:  # noqa: BLE001 - a worker that cannot even unpack a cell must not stop the others
+                result = lost_cell(cell, f"the worker could not run it: {type(error).__name__}: {error}")
+            del futures[future]
+            yield result
+    finally:
+        client.close(timeout=5)
+
+
+def _client(make: Any, address: str, connect_s: float) -> Any:
+    try:
+        return make(address, timeout=connect_s, set_as_default=False)
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        words = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise _fault(address, f"the scheduler cannot be reached within {connect_s:g} s: {words}") from None
+
+
+def _check_workers(client: Any, address: str, connect_s: float) -> None:
+    try:
+        client.wait_for_workers(1, timeout=connect_s)
+    except TimeoutError:
+        raise _fault(address, f"the scheduler has no worker within {connect_s:g} s") from None
+    versions: Mapping[str, Any] = client.run(_version, on_error="return")
+    other = {worker: version for worker, version in versions.items() if version != __version__}
+    if other:
+        found = "; ".join(f"{worker} has {_words(version)}" for worker, version in sorted(other.items()))
+        raise _fault(address, f"expected orbitsim {__version__} on every worker, but {found}")
+
+
+def _version() -> str:
+    return worker_version()
+
+
+def _words(version: Any) -> str:
+    return f"orbitsim {version}" if isinstance(version, str) else f"none that can be imported ({version})"
+
+
+def _fault(address: str, message: str) -> InputError:
+    return InputError(Problem("--scheduler", message, address))

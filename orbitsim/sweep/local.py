@@ -1,0 +1,135 @@
+"""Cells on processes of this machine, which end with the one that started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+
+from orbitsim.errors import OutputError
+from orbitsim.pipeline.stages import Stages
+from orbitsim.sweep.cells import Cell
+from orbitsim.sweep.work import CellResult, lost_cell, run_cell, worker_version
+
+_LOST = "the process that ran it died (ended from outside, or out of memory)"
+
+
+def n_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_here(cells: Sequence[Cell]) -> Iterator[CellResult]:
+    """Yield the results of cells that are run in this process, one after the other."""
+    stages = Stages()
+    for cell in cells:
+        yield run_cell(cell, stages)
+
+
+def run_in_processes(cells: Sequence[Cell], n_workers: int) -> Iterator[CellResult]:
+    """Yield the results of cells as they finish in processes of their own.
+
+    A process that dies takes no cell with it: those that were under way are run again, each in a process by itself;
+    only a cell whose own process dies then gets an error.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        What to run.
+    n_workers : int
+        Number of processes.
+
+    Raises
+    ------
+    OutputError
+        When no process can be started.
+    """
+    waiting = deque(cells)
+    pool = _Pool(min(n_workers, len(cells)))
+    try:
+        pool.greet()
+        running: dict[Future[CellResult], Cell] = {}
+        while waiting or running:
+            while waiting and len(running) <= n_workers:  # one more than run at a time, so that none has to wait
+                cell = waiting.popleft()
+                running[pool.submit(cell)] = cell
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            lost: list[Cell] = []
+            for future in done:
+                cell = running.pop(future)
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    lost.append(cell)
+            if lost:
+                lost += running.values()
+                running.clear()
+                pool.end()
+                yield from map(_alone, sorted(lost, key=lambda cell: cell.index))
+                pool = _Pool(n_workers)
+    finally:
+        pool.end()
+
+
+def _alone(cell: Cell) -> CellResult:
+    pool = _Pool(1)
+    try:
+        return pool.submit(cell).result()
+    except BrokenProcessPool:
+        return lost_cell(cell, _LOST)
+    finally:
+        pool.end()
+
+
+class _Pool:
+    """Processes that end when told to, and when this process ends, however it does."""
+
+    def __init__(self, n_workers: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        # Only this process holds the other end: when it is closed, or gone, the workers read the end of the line.
+        reading, self._lifeline = context.Pipe(duplex=False)
+        self._pool = ProcessPoolExecutor(n_workers, context, initializer=_prepare, initargs=(reading,))
+        self._reading = reading
+
+    def greet(self) -> None:
+        """Start a process and wait for its answer.
+
+        Raises
+        ------
+        OutputError
+            When it dies at once.
+        """
+        try:
+            self._pool.submit(worker_version).result()
+        except BrokenProcessPool:
+            hint = 'a script that starts a sweep needs `if __name__ == "__main__":` around it, or workers=1'
+            raise OutputError(f"worker processes cannot be started; {hint}") from None
+
+    def submit(self, cell: Cell) -> Future[CellResult]:
+        """Run a cell as soon as a process is free."""
+        return self._pool.submit(run_cell, cell)
+
+    def end(self) -> None:
+        """End the processes at once."""
+        self._lifeline.close()
+        self._reading.close()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _prepare(lifeline: Connection) -> None:
+    """Prepare a worker: an interrupt is the main process's to handle, and the worker ends with that process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    try:
+        lifeline.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(0)
