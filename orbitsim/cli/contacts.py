@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -28,6 +27,7 @@ def command(
     from orbitsim.loading import load_scenario
     from orbitsim.pipeline.contact_table import contact_table
     from orbitsim.pipeline.space import Space
+    from orbitsim.results.wording import utc_ms
 
     loaded = load_scenario(scenario, overrides=overrides or (), settings=settings or ())
     space = Space(loaded)
@@ -62,9 +62,3 @@ def command(
         }
     )
     print_rows(shown, fmt, title=f"{loaded.name}: {len(rows)} contacts", records=records)
-
-
-def utc_ms(epoch: datetime, t_s: float) -> str:
-    """Return a moment in ISO 8601 with Z and milliseconds."""
-    moment = (epoch + timedelta(milliseconds=round(1e3 * t_s))).astimezone(UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

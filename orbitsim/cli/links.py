@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orbitsim.cli.contacts import utc_ms
 from orbitsim.cli.terminal import Format, FormatOption, OverrideOption, ScenarioArgument, SettingOption, print_rows
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ def command(
     from orbitsim.pipeline.link_table import link_table
     from orbitsim.pipeline.links import LinkBook
     from orbitsim.pipeline.space import Space
+    from orbitsim.results.wording import utc_ms
 
     loaded = load_scenario(scenario, overrides=overrides or (), settings=settings or ())
     book = LinkBook(Space(loaded))

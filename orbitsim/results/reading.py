@@ -141,6 +141,14 @@ class StoredRun:
         return f"; orbitsim {self.version} wrote it, this is {__version__}: run its scenario.json again"
 
 
+def is_run_folder(path: str | Path) -> bool:
+    """Tell whether a path is that of a run folder, whole or damaged: a folder with a summary or a table of tasks."""
+    try:
+        return any((Path(path) / name).is_file() for name in (SUMMARY, "tasks.parquet"))
+    except OSError:
+        return False
+
+
 def _read_summary(folder: Path) -> dict[str, Any]:
     path = folder / SUMMARY
     try:

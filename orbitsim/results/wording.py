@@ -1,6 +1,8 @@
-"""Durations and sizes in the words of people."""
+"""Durations, sizes and moments in the words of people."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
 
 
 def seconds(value: float | None) -> str:
@@ -27,6 +29,12 @@ def share(part: float) -> str:
     if 0.99 < part < 1.0:
         return ">99%"
     return f"{part:.0%}"
+
+
+def utc_ms(epoch: datetime, t_s: float) -> str:
+    """Return a moment so many seconds after an epoch in ISO 8601 with Z and milliseconds."""
+    moment = (epoch + timedelta(milliseconds=round(1e3 * t_s))).astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _scaled(value: float, units: tuple[tuple[float, str], ...]) -> str:
