@@ -1,0 +1,139 @@
+"""How the regime map is drawn: the winner's hue, its margin as depth and as a number, the crossings as lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from orbitsim.report.palette import COLORS, HEAT, scheme_style
+from orbitsim.reproduce.figures import INK, MUTED, new_figure
+from orbitsim.reproduce.setting import SCHEMES
+from orbitsim.types.experiment import Data
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_TIE = 1.01
+_DEEP = 4.0
+_TITLES = {"idealised": "idealised: downlink always open", "real": "real contacts, 50 deg of elevation"}
+_NONE = COLORS["pale"].light
+
+
+def map_figure(data: Data) -> Figure:
+    """Draw the fastest of the paper's three schemes in every cell, idealised and with real contacts."""
+    from matplotlib.patches import Patch
+
+    keys = list(data["idealised"]["panels"])
+    heights = [len(data["idealised"]["panels"][key]["rows"]) + 1.0 for key in keys]
+    figure, panels = new_figure(
+        len(keys), 2, size=(10.4, 0.36 * sum(heights) + 1.3), squeeze=False, height_ratios=heights, sharex=True
+    )
+    for row, key in enumerate(keys):
+        for axes, twin in zip(panels[row], ("idealised", "real"), strict=True):
+            _panel(axes, data[twin], key)
+            heading = f"{_TITLES[twin]}\n" if row == 0 else ""
+            axes.set_title(heading + _words(key))
+            if row == len(keys) - 1:
+                axes.set_xlabel("rate from satellite to ground [bit/s]")
+    handles = [Patch(color=scheme_style(scheme).color.light, label=f"{scheme} is fastest") for scheme in SCHEMES]
+    handles.append(Patch(color=_NONE, label="within 1 %, or none delivers"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    figure.supxlabel(
+        "Numbers: how many times as long the next scheme takes. With real contacts the mean over all tasks of a day, those "
+        "never delivered counted up to its end.",
+        fontsize=7.5,
+        color=MUTED,
+    )
+    return figure
+
+
+def _words(key: str) -> str:
+    return "by model, 1080p" if key == "models" else f"by resolution, {key.split()[-1]}"
+
+
+def _edges(rates_bps: Sequence[float]) -> list[float]:
+    """Return the borders of the cells on the logarithmic axis."""
+    logs = [math.log10(rate) for rate in rates_bps]
+    half = 0.5 * (logs[-1] - logs[0]) / max(len(logs) - 1, 1)
+    return [10 ** (logs[0] - half), *(10 ** (log + half) for log in logs)]
+
+
+def _panel(axes: Axes, twin: Mapping[str, Any], key: str) -> None:
+    panel, rates = twin["panels"][key], twin["rates_bps"]
+    edges = _edges(rates)
+    every = max(1, round((len(rates) - 1) / 12))
+    for row in range(len(panel["rows"])):
+        for column in range(len(rates)):
+            order = sorted(
+                (panel["delay_s"][scheme][row][column], scheme)
+                for scheme in SCHEMES
+                if panel["delay_s"][scheme][row][column] is not None
+            )
+            margin = order[1][0] / order[0][0] if len(order) > 1 else math.inf
+            color = _NONE if not order or margin < _TIE else _shade(scheme_style(order[0][1]).color.light, margin)
+            axes.fill_between(
+                edges[column : column + 2], row - 0.5, row + 0.5, facecolor=color, edgecolor="none", linewidth=0.0
+            )
+            if column % every == 0 and order and _TIE <= margin < math.inf:
+                deep = _depth(margin) > 0.62
+                axes.text(
+                    rates[column], row, f"{margin:.3g}" if margin < 9.95 else f"{margin:,.0f}", ha="center", va="center",
+                    fontsize=6.5, color="#ffffff" if deep else INK,
+                )  # fmt: skip
+    for row in range(1, len(panel["rows"])):
+        axes.axhline(row - 0.5, color="#ffffff", linewidth=1.0)
+    axes.set_xscale("log")
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(-0.5, len(panel["rows"]) - 0.5)
+    axes.set_yticks(range(len(panel["rows"])), panel["rows"])
+    axes.grid(False)
+
+
+def _depth(margin: float) -> float:
+    """Return how deep a margin is drawn: a quarter at the least, full from four times on."""
+    return 0.35 + 0.65 * min(math.log(max(margin, 1.0)) / math.log(_DEEP), 1.0)
+
+
+def _shade(color: str, margin: float) -> tuple[float, float, float]:
+    """Mix a colour with paper by the margin."""
+    depth = _depth(margin)
+    parts = [int(color[i : i + 2], 16) / 255.0 for i in (1, 3, 5)]
+    red, green, blue = (1.0 - depth * (1.0 - part) for part in parts)
+    return red, green, blue
+
+
+def hybrid_figure(data: Data) -> Figure:
+    """Draw how many times as long the fastest of the three takes beside the hybrid of all, idealised."""
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm
+
+    scale = LinearSegmentedColormap.from_list("depth", [stop.light for stop in HEAT[:5]])
+    keys = list(data["idealised"]["panels"])
+    heights = [len(data["idealised"]["panels"][key]["rows"]) + 1.0 for key in keys]
+    figure, panels = new_figure(
+        len(keys), 1, size=(6.6, 0.36 * sum(heights) + 1.2), squeeze=False, height_ratios=heights, sharex=True
+    )
+    rates = data["idealised"]["rates_bps"]
+    edges, norm, mesh = _edges(rates), LogNorm(1.0, 2.5), None
+    for axes, key in zip(panels[:, 0], keys, strict=True):
+        panel = data["idealised"]["panels"][key]
+        gains = []
+        for row in range(len(panel["rows"])):
+            best = [
+                min(s for scheme in SCHEMES if (s := panel["delay_s"][scheme][row][column]) is not None)
+                for column in range(len(rates))
+            ]
+            gains.append([b / h for b, h in zip(best, panel["delay_s"]["hybrid"][row], strict=True)])
+        borders = [row - 0.5 for row in range(len(panel["rows"]) + 1)]
+        mesh = axes.pcolormesh(edges, borders, gains, cmap=scale, norm=norm, rasterized=True)
+        axes.set_xscale("log")
+        axes.set_yticks(range(len(panel["rows"])), panel["rows"])
+        axes.set_title(_words(key))
+        axes.grid(False)
+    panels[-1, 0].set_xlabel("rate from satellite to ground [bit/s]")
+    bar = figure.colorbar(mesh, ax=list(panels[:, 0]), ticks=(1.0, 1.25, 1.5, 2.0, 2.5))
+    bar.ax.set_yticklabels(("1", "1.25", "1.5", "2", "2.5"))
+    bar.ax.minorticks_off()
+    bar.set_label("fastest of the three over hybrid (idealised)")
+    return figure
