@@ -31,7 +31,8 @@ def _lines(document: Mapping[str, Any], figures: str) -> Iterable[str]:
         yield ""
     yield (
         f"Made by orbitsim {made['version']} with `{' '.join(made['command'])}`. What is compared: arXiv:2604.04654v1, "
-        "*Communication-Efficient Collaborative LLM Inference over LEO Satellite Networks*. No parameter is tuned: each "
+        "*Communication-Efficient Collaborative LLM Inference over LEO Satellite Networks*. No parameter is tuned: "
+        "each "
         "comes from the paper or from a cited figure, and what the paper leaves open is listed with its effect."
     )
     yield ""

@@ -1,4 +1,4 @@
-"""The figure that most experiments share: delays over an axis, idealised beside real contacts, the paper's gains in ink."""
+"""The figure that most experiments share: delays over an axis in both twins, beside what is published."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orbitsim.report.palette import scheme_style
-from orbitsim.reproduce.figures import INK, MUTED, PUBLISHED, new_figure
+from orbitsim.reproduce.figures import INK, PUBLISHED, new_figure
 from orbitsim.reproduce.grid import delays_s
 from orbitsim.types.experiment import Data
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+OTHERS = ("single-satellite", "ground-only")
+ALL = ("collaborative", *OTHERS)
 TWINS = (("idealised", "idealised: downlink always open"), ("real", "real contacts, undelivered counted to the end"))
 
 
@@ -24,7 +26,7 @@ def delay_panels(
     published: Mapping[str, float] | None = None,
     log: bool = True,
     numeric: bool = False,
-    schemes: Sequence[str] = ("collaborative", "single-satellite", "ground-only"),
+    against: Sequence[str] = OTHERS,
 ) -> Figure:
     """Draw the delays of schemes, one panel for each twin.
 
@@ -35,19 +37,19 @@ def delay_panels(
     x_label : str
         Of the axis, with its unit.
     published : mapping of str to float
-        By the label of a point: by which share the paper has the collaborative scheme below the fastest other.
+        By the label of a point: by which share the paper has the collaborative scheme below `against`.
     log : bool
         Whether delays are on a logarithmic axis.
     numeric : bool
         Whether points stand at their values rather than side by side.
-    schemes : sequence of str
-        What to draw.
+    against : sequence of str
+        Of which schemes the fastest is meant.
     """
     figure, panels = new_figure(1, 2, size=(8.6, 3.5))
     for axes, (twin, title) in zip(panels, TWINS, strict=True):
         rows = data["points"]
         x = [row["value"] if numeric else float(i) for i, row in enumerate(rows)]
-        lines(axes, rows, x, twin, schemes)
+        lines(axes, rows, x, twin, ALL)
         axes.set_title(title)
         axes.set_xlabel(x_label)
         axes.set_ylabel("delay of a task [s]" if twin == "idealised" else "mean delay of a task [s]")
@@ -57,7 +59,7 @@ def delay_panels(
             axes.set_xticks(x, [_tick(row["label"], rows) for row in rows])
             axes.set_xlim(-0.4, len(rows) - 0.6)
         if twin == "idealised":
-            stated(axes, rows, x, published or {})
+            stated(axes, rows, x, published or {}, against)
         axes.legend(loc="best")
     return figure
 
@@ -86,12 +88,18 @@ def lines(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], twi
         )
 
 
-def stated(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], published: Mapping[str, float]) -> None:
+def stated(
+    axes: Axes,
+    rows: Sequence[Mapping[str, Any]],
+    x: Sequence[float],
+    published: Mapping[str, float],
+    against: Sequence[str],
+) -> None:
     """Mark where the paper's gains would put the collaborative scheme, beside the fastest other of ours."""
     marked = False
     for at, row in zip(x, rows, strict=True):
         delays = delays_s(row, "idealised")
-        rivals = [delays[scheme] for scheme in ("single-satellite", "ground-only") if scheme in delays]
+        rivals = [delays[scheme] for scheme in against if scheme in delays]
         if row["label"] not in published or not rivals:
             continue
         share = published[row["label"]]
@@ -103,7 +111,7 @@ def stated(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], pu
             markersize=16,
             markeredgewidth=2.0,
             linestyle="none",
-            label=None if marked else "the paper's gain, from our fastest other",
+            label=None if marked else f"the paper's gain over {' and '.join(against)}",
             zorder=4,
         )
         axes.annotate(
@@ -118,13 +126,10 @@ def stated(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], pu
         marked = True
 
 
-def footnote(figure: Figure, text: str) -> None:
-    """Write a line under the panels."""
-    figure.supxlabel(text, fontsize=7.5, color=MUTED, x=0.01, ha="left")
-
-
-def model_panels(data: Data, x_label: str, *, published: Mapping[str, float] | None = None) -> Figure:
-    """Draw the idealised delays of every model side by side: those of the variations of the model, and the figure's own.
+def model_panels(
+    data: Data, x_label: str, *, published: Mapping[str, float] | None = None, against: Sequence[str] = OTHERS
+) -> Figure:
+    """Draw the idealised delays of every model side by side: variations of the model, and the figure's own.
 
     Parameters
     ----------
@@ -132,7 +137,7 @@ def model_panels(data: Data, x_label: str, *, published: Mapping[str, float] | N
         Of `orbitsim.reproduce.grid.measure_grid`, with variations of the assumption ``model``.
     x_label : str
         Of the axis, with its unit.
-    published : mapping of str to float
+    published, against
         As of `delay_panels`.
     """
     rows = data["points"]
@@ -145,8 +150,8 @@ def model_panels(data: Data, x_label: str, *, published: Mapping[str, float] | N
     figure, panels = new_figure(1, len(series), size=(2.5 * len(series), 2.9), squeeze=False)
     x = [float(i) for i in range(len(rows))]
     for index, (axes, (model, points)) in enumerate(zip(panels[0], series.items(), strict=True)):
-        lines(axes, points, x, "idealised", ("collaborative", "single-satellite", "ground-only"))
-        stated(axes, points, x, published or {})
+        lines(axes, points, x, "idealised", ALL)
+        stated(axes, points, x, published or {}, against)
         axes.set_title(f"{model}, idealised")
         axes.set_ylim(bottom=0.0)
         axes.set_xticks(x, [row["label"].split()[0] for row in rows])

@@ -16,7 +16,7 @@ from orbitsim.reproduce.idealised import Idealised
 from orbitsim.reproduce.setting import PAPER, TABLE2_DOWNLINK_BPS, Setting, downlink, model_settings, title_of
 from orbitsim.reproduce.variations import ASSUMPTIONS, Variation, variations
 from orbitsim.results.wording import seconds
-from orbitsim.types.experiment import Assumption, Bench, Data, Effect, Experiment, Finding, Statement
+from orbitsim.types.experiment import Agreement, Assumption, Bench, Data, Effect, Experiment, Finding, Statement
 from orbitsim.types.plan import PlanResult
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ STATEMENTS = (
 
 STEP = Assumption(
     "step",
-    "one label taken from the queue and extended, in the reading of Algorithm 2 with one label for each (layer, satellite)",
+    "one label taken from the queue and extended, in the reading of Algorithm 2 with one label a (layer, satellite)",
     "Fig. 11 does not say what a step is; read as printed, Algorithm 2 extends every path (columns 'as printed')",
 )
 CASES = Assumption(
@@ -60,8 +60,10 @@ def measure(bench: Bench) -> dict[str, Any]:
     for index, n in enumerate(numbers):
         bench.progress("searching", index, len(numbers))
         ideal = Idealised(SETTING.plus(f"planner.max_compute_nodes={n}"))
-        for delay_model in DELAY_MODELS:
-            rows.append({"n": n, "delay_model": delay_model, **_searched(onboard_problem(ideal, delay_model), n)})
+        rows += [
+            {"n": n, "delay_model": delay_model, **_searched(onboard_problem(ideal, delay_model), n)}
+            for delay_model in DELAY_MODELS
+        ]
     varied = variations(*_ASSUMED)
     models = [Variation("model", title_of(m), model_settings(m)) for m in ("vit-h",)] if bench.small else varied
     return {"rows": rows, "variants": [_variant(each, numbers[-1]) for each in models], "largest": numbers[-1]}
@@ -140,7 +142,7 @@ def _within(steps: Mapping[int, int], rows: list[Mapping[str, Any]]) -> Finding:
     over = {n: count for n, count in steps.items() if count > MOST_STEPS}
     splits = {row["n"]: row["n_splits"] for row in rows}
     reason = f"over it with {', '.join(f'{n} ({count})' for n, count in over.items())}" if over else ""
-    agrees = "yes" if not over else "partly" if len(over) < len(steps) else "no"
+    agrees: Agreement = "yes" if not over else "partly" if len(over) < len(steps) else "no"
     largest = max(splits)
     if over:
         reason += f"; a layered graph of {largest} satellites has {splits[largest]:,} splits"
@@ -238,7 +240,7 @@ EXPERIMENT = Experiment(
     assumptions=(STEP, CASES, *(ASSUMPTIONS[name] for name in (*_ASSUMED, "delay model"))),
     settings=(
         SETTING.in_words() + " --set planner.max_compute_nodes=2 ... 6",
-        "the search runs on the satellites alone, under the paper's delay model unless stated; contacts play no part in it",
+        "the search runs on the satellites alone, under the paper's delay model unless stated; contacts play no part",
     ),
     measure=measure,
     judge=judge,

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from orbitsim.plan.planners import plan
 from orbitsim.plan.schemes import satellites_only
 from orbitsim.report.palette import scheme_style
@@ -29,8 +31,8 @@ SETTING = Setting((downlink(TABLE2_DOWNLINK_BPS),), schemes=SCHEMES)
 PUBLISHED_GAIN = 2.03
 _WHERE = "Fig. 12, Section VI-B4"
 _ASSUMED = (
-    "model", "crosslink rate", "board speed", "board order", "precision", "memory of a satellite", "codec", "delay model",
-    "sensing satellite", "activation",
+    "model", "crosslink rate", "board speed", "board order", "precision", "memory of a satellite", "codec",
+    "delay model", "sensing satellite", "activation",
 )  # fmt: skip
 _TWINS = (("idealised", "idealised"), ("real", "real contacts"))
 
@@ -66,12 +68,12 @@ def _orders(setting: Setting, *, small: bool) -> list[dict[str, Any]]:
     ideal = Idealised(setting)
     problem = satellites_only(ideal.problem())
     modes = {name.rpartition("-")[2]: ideal.work.costs[name].compute_s for name in ideal.scenario.shells[0].devices}
-    found = []
+    found: list[dict[str, Any]] = []
     for order in itertools.product(modes, repeat=problem.n_nodes):
         if small and len(found) >= 6:
             break
         for delay_model in ("exact", "paper"):
-            here = replace(problem, compute_s=[modes[mode] for mode in order], delay_model=delay_model)
+            here = replace(problem, compute_s=np.array([modes[mode] for mode in order]), delay_model=delay_model)
             best, heuristic, even = (plan(here, name).cost.total_s for name in ("optimal", "proportional", "uniform"))
             found.append(
                 {
@@ -109,8 +111,10 @@ def judge(data: Data) -> list[Finding]:
     mixed = [each for each in data["orders"] if len(set(each["order"])) == 3]
     reached = heuristic is not None and heuristic >= PUBLISHED_GAIN * 0.95
     reason = (
-        f"over all {len(data['orders']) // 2} assignments of 15, 30 and 50 W to five satellites the proportional split takes "
-        f"at most {largest['exact']:.2f} times the optimum (exact delay model) or {largest['paper']:.2f} times (the paper's)"
+        f"over all {len(data['orders']) // 2} assignments of 15, 30 and 50 W to five satellites the proportional "
+        "split takes "
+        f"at most {largest['exact']:.2f} times the optimum (exact delay model) or {largest['paper']:.2f} times (the "
+        "paper's)"
     )
     if even is not None and mixed:
         spans = [each["uniform"] for each in mixed if each["delay_model"] == "exact"]
@@ -119,7 +123,7 @@ def judge(data: Data) -> list[Finding]:
             f"{max(spans):.2f} times over the assignments that have all three modes"
         )
     delays = [delays_s(data["points"][0], twin) for twin, _ in _TWINS]
-    best = all(min(each, key=lambda scheme: each[scheme]) == "collaborative" for each in delays if each)  # noqa: B023
+    best = all(min(each, key=lambda scheme: each[scheme]) == "collaborative" for each in delays if each)
     return [
         Finding("103 %", ours, "yes" if reached else "no", "" if reached else reason),
         Finding(
@@ -176,7 +180,7 @@ def draw(data: Data) -> Mapping[str, Figure]:
         axes.set_title(title.split(",")[0])
         axes.set_ylabel("delay of a task [s]" if twin == "idealised" else "mean delay of a task [s]")
         axes.margins(y=0.18)
-    for at, (kind, words) in enumerate((("heuristic", "proportional"), ("uniform", "uniform"))):
+    for at, (kind, _words) in enumerate((("heuristic", "proportional"), ("uniform", "uniform"))):
         for offset, (model, marker) in enumerate((("exact", "o"), ("paper", "x"))):
             values = sorted(each[kind] for each in data["orders"] if each["delay_model"] == model)
             spread = [at + 0.28 * (offset - 0.5) + 0.2 * ((i * 0.618) % 1.0 - 0.5) for i in range(len(values))]
@@ -189,7 +193,7 @@ def draw(data: Data) -> Mapping[str, Figure]:
     right.set_xticks((0, 1), ("proportional", "uniform"))
     right.set_xlim(-0.5, 1.5)
     right.set_ylabel("delay over the optimum")
-    right.set_title("every order of 15, 30 and 50 W")
+    right.set_title("every assignment of 15, 30 and 50 W")
     right.legend(loc="upper left", fontsize=7)
     return {"fig12": figure}
 

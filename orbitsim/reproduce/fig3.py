@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from orbitsim.reproduce.needed import in_words, needed_factors
 from orbitsim.reproduce.reasons import NO_SINGLE, by_variation, joined, pace
 from orbitsim.reproduce.setting import PAPER, RESOLUTIONS, TABLE2_DOWNLINK_BPS, Setting, downlink
 from orbitsim.reproduce.variations import assumptions, variations
-from orbitsim.types.experiment import Bench, Data, Effect, Experiment, Finding, Statement
+from orbitsim.types.experiment import Agreement, Bench, Data, Effect, Experiment, Finding, Statement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +24,8 @@ OTHERS = ("single-satellite", "ground-only")
 _WHERE = "Fig. 3, Section VI-B1"
 _ASSUMED = (
     "model", "downlink rate", "crosslink rate", "board speed", "board order", "ground speed", "precision",
-    "memory of a satellite", "codec", "delay model", "sensing satellite", "raw pixel", "activation", "raw tiles", "images",
+    "memory of a satellite", "codec", "delay model", "sensing satellite", "raw pixel", "activation",
+    "raw tiles", "imagesimages",
 )  # fmt: skip
 
 STATEMENTS = (
@@ -78,7 +80,7 @@ def _rising(rows: list[Mapping[str, Any]]) -> Finding:
         for row in rows:
             for scheme, delay_s in delays_s(row, twin).items():
                 series.setdefault(scheme, []).append(delay_s)
-        rising = {scheme: all(a <= b for a, b in zip(s, s[1:], strict=False)) for scheme, s in series.items()}
+        rising = {scheme: all(a <= b for a, b in itertools.pairwise(s)) for scheme, s in series.items()}
         checks += list(rising.values())
         ours[name] = words.listed({k: "rises" if v else "does not always rise" for k, v in rising.items()})
     return Finding("rising", ours, words.all_agree(*checks), "" if all(checks) else "see the figure")
@@ -116,7 +118,7 @@ def _gain(data: Data, label: str, share: float) -> Finding:
         "real contacts": words.compared_all(real, OTHERS),
     }
     met = [ideal["collaborative"] <= (1.0 - share) * ideal[other] for other in OTHERS if other in ideal]
-    agrees = "yes" if all(met) else "no"
+    agrees: Agreement = "yes" if all(met) else "no"
     reason = ""
     if agrees == "no":
         reason = joined(_why(data, label), f"for {share:.0%} below ground-only {in_words(data['needed'][label])}")

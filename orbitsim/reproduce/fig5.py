@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from orbitsim.reproduce.grid import Point, delays_s, forecast_delays, gain_over,
 from orbitsim.reproduce.reasons import NO_SINGLE, joined, pace
 from orbitsim.reproduce.setting import MODELS, PAPER, TABLE2_DOWNLINK_BPS, Setting, downlink, model_settings, title_of
 from orbitsim.reproduce.variations import assumptions, variations
-from orbitsim.types.experiment import Bench, Data, Effect, Experiment, Finding, Statement
+from orbitsim.types.experiment import Agreement, Bench, Data, Effect, Experiment, Finding, Statement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,7 +23,8 @@ OTHERS = ("single-satellite", "ground-only")
 _WHERE = "Fig. 5, Section VI-B1"
 _ASSUMED = (
     "downlink rate", "crosslink rate", "board speed", "board order", "ground speed", "precision",
-    "memory of a satellite", "codec", "delay model", "sensing satellite", "raw pixel", "activation", "raw tiles", "images",
+    "memory of a satellite", "codec", "delay model", "sensing satellite", "raw pixel", "activation",
+    "raw tiles", "imagesimages",
 )  # fmt: skip
 _TWINS = (("idealised", "idealised"), ("real", "real contacts"))
 
@@ -79,7 +81,7 @@ def _shrinking(data: Data) -> Finding:
     gains = _gains(data, "ground-only")
     falls = {name: all(a >= b for a, b in _steps(each)) for name, each in gains.items()}
     ends = {name: next(iter(each.values())) > list(each.values())[-1] for name, each in gains.items()}
-    agrees = "yes" if all(falls.values()) else "partly" if all(ends.values()) else "no"
+    agrees: Agreement = "yes" if all(falls.values()) else "partly" if all(ends.values()) else "no"
     reason = ""
     if agrees != "yes":
         reason = "not from every model to the next: " + joined(
@@ -90,7 +92,7 @@ def _shrinking(data: Data) -> Finding:
 
 def _steps(gains: Mapping[str, float]) -> list[tuple[float, float]]:
     values = list(gains.values())
-    return list(zip(values, values[1:], strict=False))
+    return list(itertools.pairwise(values))
 
 
 def _single(data: Data) -> Finding:
@@ -125,17 +127,15 @@ def _billions(data: Data) -> Finding:
     gains = _gains(data, *OTHERS)
     best = {
         name: max(each, key=lambda model: each[model]) == data["points"][-1]["label"] for name, each in gains.items()
-    }  # noqa: B023
+    }
     agrees = words.all_agree(*best.values())
     reason = ""
     if agrees != "yes":
         reason = (
-            "the paper says in the same paragraph that the gain diminishes from ViT-B to ViT-G, so both cannot be meant of "
+            "the paper says in the same paragraph that the gain diminishes from ViT-B to ViT-G, so both cannot be "
+            "meant of "
             "one gain; ours is largest for "
-            + " and ".join(
-                f"{max(each, key=lambda model: each[model])} ({name})"
-                for name, each in gains.items()  # noqa: B023
-            )
+            + " and ".join(f"{max(each, key=lambda model: each[model])} ({name})" for name, each in gains.items())
         )
     return Finding("billions", _shown(gains, "the fastest other"), agrees, reason)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,7 @@ def _moves(values: list[float], *, down: bool) -> Agreement:
     if len(values) < 2:
         return "not comparable"
     signed = values if down else [-value for value in values]
-    if all(
-        a >= b * (1.0 - 1e-9) if b >= 0 else a >= b * (1.0 + 1e-9) for a, b in zip(signed, signed[1:], strict=False)
-    ):
+    if all(a >= b * (1.0 - 1e-9) if b >= 0 else a >= b * (1.0 + 1e-9) for a, b in itertools.pairwise(signed)):
         return "yes" if signed[0] > signed[-1] else "no"
     return "partly" if signed[0] > signed[-1] else "no"
 
@@ -114,7 +113,7 @@ def _knee(forecasts: Mapping[str, Mapping[str, Any]]) -> float | None:
     """Return the number of satellites from which one more gains less than 1 %."""
     known = [(int(n), forecast_delays(item).get("collaborative")) for n, item in forecasts.items()]
     delays = [(n, delay_s) for n, delay_s in known if delay_s is not None]
-    for (n, here), (_, after) in zip(delays, delays[1:], strict=False):
+    for (n, here), (_, after) in itertools.pairwise(delays):
         if after > 0.99 * here:
             return float(n)
     return float(delays[-1][0]) if delays else None

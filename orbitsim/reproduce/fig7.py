@@ -70,7 +70,8 @@ def judge(data: Data) -> list[Finding]:
     shown = {
         name: words.listed(
             {
-                label: f"{size(moved[name][label]['collaborative'])} against {size(moved[name][label]['ground-only'])}, "
+                label: f"{size(moved[name][label]['collaborative'])} against "
+                f"{size(moved[name][label]['ground-only'])}, "
                 + words.below(moved[name][label]["collaborative"], moved[name][label]["ground-only"])
                 for label in by_label
             }
@@ -99,7 +100,8 @@ def judge(data: Data) -> list[Finding]:
 
 def _real_reason() -> str:
     return (
-        "with real contacts raw tiles go by the fewest hops to the satellite that can deliver, not over the whole chain, "
+        "with real contacts raw tiles go by the fewest hops to the satellite that can deliver, not over the whole "
+        "chain, "
         "so ground-only moves less than in the idealised twin"
     )
 
@@ -149,7 +151,7 @@ def _single(data: Data, moved: Mapping[str, Mapping[str, Mapping[str, float]]]) 
     for name, by_label in moved.items():
         known = {label: each for label, each in by_label.items() if "single-satellite" in each}
         ours[name] = words.listed({k: size(v["single-satellite"]) for k, v in known.items()}) or "infeasible"
-        checks += [min(each, key=lambda scheme: each[scheme]) == "single-satellite" for each in known.values()]  # noqa: B023
+        checks += [min(each, key=lambda scheme: each[scheme]) == "single-satellite" for each in known.values()]
     other = _with_single(data)
     if not checks and other is not None:
         sizes = {scheme: _all_bytes(other[scheme]) for scheme in SCHEMES}
@@ -168,7 +170,7 @@ def _slow(data: Data) -> Finding:
         for row in data["points"]:
             delays = delays_s(row, twin)
             if "single-satellite" in delays:
-                slowest[row["label"]] = max(delays, key=lambda scheme: delays[scheme])  # noqa: B023
+                slowest[row["label"]] = max(delays, key=lambda scheme: delays[scheme])
         checks += [scheme == "single-satellite" for scheme in slowest.values()]
         ours[name] = words.listed({k: f"slowest is {v}" for k, v in slowest.items()}) or "infeasible"
     other = _with_single(data)

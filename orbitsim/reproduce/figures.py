@@ -20,7 +20,7 @@ INK, MUTED, GRID, PAPER = (COLORS[name].light for name in ("ink", "muted", "grid
 PUBLISHED = COLORS["ink"].light
 """Colour of what the paper states."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.dpi": 150,
     "savefig.dpi": 150,
     "font.size": 9.0,

@@ -1,8 +1,9 @@
 """The idealised twin in closed form: a static network, where the delay model and the simulation are the same.
 
-With the downlink of the last satellite always open and every task alone, a task is a flow shop of identical mini-batches
-and its delay follows from the stage times (`orbitsim.plan.delay.exact`). That is what makes maps and sensitivity tables
-dense; every experiment that uses it also simulates some of its cells and says how far the two are apart.
+With the downlink of the last satellite always open and every task alone, a task is a flow shop of identical
+mini-batches and its delay follows from the stage times (`orbitsim.plan.delay.exact`). That is what makes maps and
+sensitivity tables dense; every experiment that uses it also simulates some of its cells and says how far the two are
+apart.
 """
 
 from __future__ import annotations

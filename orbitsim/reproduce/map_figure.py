@@ -28,7 +28,7 @@ def map_figure(data: Data) -> Figure:
     keys = list(data["idealised"]["panels"])
     heights = [len(data["idealised"]["panels"][key]["rows"]) + 1.0 for key in keys]
     figure, panels = new_figure(
-        len(keys), 2, size=(10.4, 0.36 * sum(heights) + 1.3), squeeze=False, height_ratios=heights, sharex=True
+        len(keys), 2, size=(10.4, 0.36 * sum(heights) + 1.3), squeeze=False, height_ratios=heights, sharex="col"
     )
     for row, key in enumerate(keys):
         for axes, twin in zip(panels[row], ("idealised", "real"), strict=True):
@@ -41,7 +41,8 @@ def map_figure(data: Data) -> Figure:
     handles.append(Patch(color=_NONE, label="within 1 %, or none delivers"))
     figure.legend(handles=handles, loc="outside upper center", ncols=4)
     figure.supxlabel(
-        "Numbers: how many times as long the next scheme takes. With real contacts the mean over all tasks of a day, those "
+        "Numbers: how many times as long the next scheme takes. With real contacts the mean over all tasks of a day, "
+        "those "
         "never delivered counted up to its end.",
         fontsize=7.5,
         color=MUTED,
@@ -50,7 +51,7 @@ def map_figure(data: Data) -> Figure:
 
 
 def _words(key: str) -> str:
-    return "by model, 1080p" if key == "models" else f"by resolution, {key.split()[-1]}"
+    return "by model, 1080p" if key == "models" else f"by resolution, {key.rsplit(maxsplit=1)[-1]}"
 
 
 def _edges(rates_bps: Sequence[float]) -> list[float]:
@@ -79,8 +80,9 @@ def _panel(axes: Axes, twin: Mapping[str, Any], key: str) -> None:
             if column % every == 0 and order and _TIE <= margin < math.inf:
                 deep = _depth(margin) > 0.62
                 axes.text(
-                    rates[column], row, f"{margin:.3g}" if margin < 9.95 else f"{margin:,.0f}", ha="center", va="center",
-                    fontsize=6.5, color="#ffffff" if deep else INK,
+                    rates[column], row, f"{margin:.3g}" if margin < 9.95 else f"{margin:,.0f}", ha="center", va="center"
+                    "center",
+                    fontsize=6.5, color="#ffffff" if deep else INK, clip_on=True,
                 )  # fmt: skip
     for row in range(1, len(panel["rows"])):
         axes.axhline(row - 0.5, color="#ffffff", linewidth=1.0)
@@ -112,10 +114,11 @@ def hybrid_figure(data: Data) -> Figure:
     keys = list(data["idealised"]["panels"])
     heights = [len(data["idealised"]["panels"][key]["rows"]) + 1.0 for key in keys]
     figure, panels = new_figure(
-        len(keys), 1, size=(6.6, 0.36 * sum(heights) + 1.2), squeeze=False, height_ratios=heights, sharex=True
+        len(keys), 1, size=(6.6, 0.36 * sum(heights) + 1.2), squeeze=False, height_ratios=heights, sharex="col"
     )
     rates = data["idealised"]["rates_bps"]
-    edges, norm, mesh = _edges(rates), LogNorm(1.0, 2.5), None
+    edges, norm = _edges(rates), LogNorm(1.0, 2.5)
+    mesh: Any = None
     for axes, key in zip(panels[:, 0], keys, strict=True):
         panel = data["idealised"]["panels"][key]
         gains = []

@@ -1,7 +1,7 @@
 """What would have to be so for a published gain to come out: how much faster boards, or how much slower a ground.
 
-Not a fit: no result uses these factors. They put a number on a disagreement, and on how far the assumption that it rests
-on would have to be wrong.
+Not a fit: no result uses these factors. They put a number on a disagreement, and on how far the assumption that it
+rests on would have to be wrong.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from orbitsim.reproduce.grid import forecast_delays
 from orbitsim.types.experiment import Data
 
 NO_SINGLE = (
-    "ViT-G at the 12 GB of Table III does not fit the 8 GB of one satellite, so the paper's single-satellite scheme cannot "
+    "ViT-G at the 12 GB of Table III does not fit the 8 GB of one satellite, so the paper's single-satellite scheme "
+    "cannot "
     "run with it (rows 'memory of a satellite' show it at 64 GB)"
 )
 

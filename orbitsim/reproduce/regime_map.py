@@ -1,7 +1,7 @@
 """The regime map: which scheme wins over the downlink's rate, by model and by resolution, and by how much.
 
-The paper has one rate axis of four points and finds one winner. Whether computing in orbit pays depends on how scarce the
-downlink is beside the work of a tile, so the map runs over four decades of rate, from a CubeSat's radio to a laser.
+The paper has one rate axis of four points and finds one winner. Whether computing in orbit pays depends on how scarce
+the downlink is beside the work of a tile, so the map runs over four decades of rate, from a CubeSat's radio to a laser.
 """
 
 from __future__ import annotations
@@ -250,7 +250,8 @@ def judge(data: Data) -> list[Finding]:
     reason = (
         "in the idealised twin computing on board is ahead only while the downlink is slower than a crossing: "
         + words.listed(rates)
-        + f" (1080p); equal to the simulation within {data['largest_difference']:.0e} in all {data['checked']} cells simulated"
+        + f" (1080p); equal to the simulation within {data['largest_difference']:.0e} in all {data['checked']} cells "
+        "simulated"
     )
     also = (
         "with real contacts, which leave 3 % of the day for the downlink, raw tiles wait where results do not, and the "

@@ -100,7 +100,7 @@ def reproduce(
             outcome.notes.append(f"{experiment.name} left out: {'; '.join(str(p) for p in error.problems)}")
             continue
         outcome.results[experiment.name] = _result(experiment, measured)
-        _write(lambda e=experiment, m=measured: draw_figures(e, m, work / "figures"), work)  # type: ignore[misc]
+        _write(lambda e=experiment, m=measured: draw_figures(e, m, work / "figures"), work)
     if not outcome.results:
         raise InputError([Problem("", note) for note in outcome.notes])
     _write(lambda: _fill(work, outcome, command, small=small), work)

@@ -62,7 +62,7 @@ ASSUMED = (
 
 
 def measure(bench: Bench) -> dict[str, Any]:
-    """Compute rates and contacts from the terminals' figures and the geometry, sizes from the models' configurations."""
+    """Compute rates and contacts from terminals and geometry, sizes from the models' configurations."""
     day = ("clock.duration_s=7200.0", "shells.0.raan_deg=130.0") if bench.small else ()
     base = SETTING.plus(*day)
     variants = {
@@ -135,8 +135,13 @@ def judge(data: Data) -> list[Finding]:
         Finding(
             "downlink rate",
             {"computed": f"{_gbps(base['downlink_bps'])} above 50 deg, from the terminals' figures"},
-            "yes" if top_bps >= 0.95 * STATED_DOWNLINK_BPS else "no",
-            f"the terminals of Section VI-A3 in free space carry {_gbps(base['downlink_bps'])}; with the printed path-loss "
+            "yes"
+            if top_bps >= 0.95 * STATED_DOWNLINK_BPS
+            else "partly"
+            if top_bps >= 0.5 * STATED_DOWNLINK_BPS
+            else "no",
+            f"the terminals of Section VI-A3 in free space carry {_gbps(base['downlink_bps'])}; with the printed "
+            "path-loss "
             f"exponent of 2.5 {_gbps(variants['exponent 2.5']['downlink_bps'])}, without a receiving antenna "
             f"{_gbps(variants['no receiving antenna']['downlink_bps'])}; Fig. 4 uses 0.2 to 0.8 Gbit/s",
         ),
@@ -144,22 +149,25 @@ def judge(data: Data) -> list[Finding]:
             "crosslink rate",
             {"computed": f"{_gbps(base['isl_bps'])}, from the terminals' figures"},
             "no",
-            f"the optical terminal of Section VI-A3 carries {_gbps(base['isl_bps'])} at the distance of neighbours in the "
-            f"plane, {_gbps(variants['quantum noise']['isl_bps'])} at the quantum limit: Table II is cautious by a factor of "
+            f"the optical terminal of Section VI-A3 carries {_gbps(base['isl_bps'])} at the distance of neighbours "
+            "in the "
+            f"plane, {_gbps(variants['quantum noise']['isl_bps'])} at the quantum limit: Table II is cautious by a "
+            "factor of "
             f"{base['isl_bps'][0] / STATED_ISL_BPS:.0f}",
         ),
         Finding(
             "window",
             {
-                "computed": f"mean {base['window_s'][0]:.0f} s, longest {base['window_s'][1]:.0f} s of {base['contacts']} "
+                "computed": f"mean {base['window_s'][0]:.0f} s, longest {base['window_s'][1]:.0f} s of "
+                f"{base['contacts']} "
                 f"contacts; {base['share']:.1%} of the day"
                 if base["window_s"]
                 else "no contact"
             },
             "no",
-            f"at 50 deg of elevation a satellite at 500 km passes in minutes; without any mask the longest contact is "
-            f"{zero[1]:.0f} s; 10 minutes are the slot, not the contact"
-            if zero
+            f"the longest contact above 50 deg of elevation takes {base['window_s'][1]:.0f} s, without any mask "
+            f"{zero[1]:.0f} s; 10 minutes are the slot of Section VI-A1, not the contact"
+            if zero and base["window_s"]
             else "no contact in this run",
         ),
         Finding(
@@ -178,9 +186,10 @@ def judge(data: Data) -> list[Finding]:
         Finding(
             "one satellite",
             {
-                "computed": f"ViT-G takes {size(memory['ViT-G'])} in fp16, {size(models['ViT-G']['memory_bytes']['fp32'])} in fp32"
+                "computed": f"ViT-G takes {size(memory['ViT-G'])} in fp16, "
+                f"{size(models['ViT-G']['memory_bytes']['fp32'])} in fp32"
             },
-            "yes" if memory["ViT-G"] > 8e9 else "no",
+            "yes" if memory["ViT-G"] > 8e9 else "partly" if models["ViT-G"]["memory_bytes"]["fp32"] > 8e9 else "no",
             "the statement rests on Table III's 12 GB; by its own size the model fits in fp16"
             + (" and in fp32" if models["ViT-G"]["memory_bytes"]["fp32"] <= 8e9 else ", not in fp32"),
         ),
@@ -229,18 +238,22 @@ def effects(data: Data) -> list[Effect]:
 def draw(data: Data) -> Mapping[str, Figure]:
     """Draw each parameter as a multiple of what the tables state."""
     base = data["base"]
-    rows: list[tuple[str, float, float]] = [
-        ("rate to the ground", *(v / STATED_DOWNLINK_BPS for v in base["downlink_bps"] or (np.nan, np.nan))),
-        ("rate of a crosslink", *(v / STATED_ISL_BPS for v in base["isl_bps"])),
-        ("contact, mean to longest", *(v / STATED_WINDOW_S for v in base["window_s"] or (np.nan, np.nan))),
-    ]
+    rows: list[tuple[str, float, float]] = []
+    for name, span, stated in (
+        ("rate to the ground", base["downlink_bps"], STATED_DOWNLINK_BPS),
+        ("rate of a crosslink", base["isl_bps"], STATED_ISL_BPS),
+        ("contact, mean to longest", base["window_s"], STATED_WINDOW_S),
+    ):
+        low, high = span or (np.nan, np.nan)
+        rows.append((name, low / stated, high / stated))
     for model in MODELS:
         n = data["models"][title_of(model)]["n_parameters"] / STATED_PARAMETERS[model]
         rows.append((f"parameters of {title_of(model)}", n, n))
     for model in MODELS:
         memory = data["models"][title_of(model)]["memory_bytes"]
-        stated = TABLE3_MEMORY_BYTES[model]
-        rows.append((f"memory of {title_of(model)}, fp16 to fp32", memory["fp16"] / stated, memory["fp32"] / stated))
+        words = f"memory of {title_of(model)}, fp16 to fp32"
+        low, high = (memory[precision] / TABLE3_MEMORY_BYTES[model] for precision in ("fp16", "fp32"))
+        rows.append((words, low, high))
     figure, axes = new_figure(size=(7.2, 3.6))
     color = COLORS["blue"].light
     for at, (_, low, high) in enumerate(rows):

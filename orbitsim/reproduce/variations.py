@@ -6,7 +6,7 @@ Figures come from the paper, the catalogue or the sources cited there. None is c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orbitsim.reproduce.idealised import Speed
 from orbitsim.reproduce.setting import MODELS, downlink, model_settings, title_of
@@ -32,7 +32,7 @@ class Variation:
     assumption: str
     words: str
     settings: tuple[str, ...] = ()
-    speed: Speed = Speed()
+    speed: Speed = field(default_factory=Speed)
 
 
 ASSUMPTIONS = {
@@ -41,7 +41,8 @@ ASSUMPTIONS = {
         Assumption(
             "model",
             "ViT-G",
-            "the figure's model is not stated; ViT-G is the one that needs several satellites, and the one that Figs. 9 and 12 name",
+            "the figure's model is not stated; ViT-G is the one that needs several satellites, and the one that "
+            "Figs. 9 and 12 name",
         ),
         Assumption(
             "downlink rate",
@@ -51,7 +52,8 @@ ASSUMPTIONS = {
         Assumption(
             "crosslink rate",
             "0.5 Gbit/s, also for what the paper calls T_0",
-            "Table II; the terminal of Section VI-A3 would carry 9.3 Gbit/s at the distance of 12 satellites in a plane",
+            "Table II; the terminal of Section VI-A3 would carry 9.3 Gbit/s at the distance of 12 satellites in a "
+            "plane",
         ),
         Assumption(
             "board speed",
@@ -97,7 +99,8 @@ ASSUMPTIONS = {
         Assumption(
             "raw tiles",
             "an image is sent as the padded tiles that the model takes",
-            "Section VI-B1 speaks of more mini-batches at higher resolution, not of resizing; padding adds to what is sent",
+            "Section VI-B1 speaks of more mini-batches at higher resolution, not of resizing; padding adds to what "
+            "is sent",
         ),
         Assumption(
             "activation",
