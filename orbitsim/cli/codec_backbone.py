@@ -22,7 +22,12 @@ def command(
     data: Annotated[str, typer.Option("--data", metavar="FOLDER", help="Images: one sub-folder a class.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for weights, measures and checkpoint.")],
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="vit-tiny-48, vit-small-48, vit-base-48 or vit-micro-16.")
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="vit-tiny-48, vit-small-48, vit-base-48, vit-48-w48, -w64, -w96, -w64-d12, or vit-micro-16.",
+        ),
     ] = "vit-tiny-48",
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the images.")] = 60,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Images of one step.")] = 32,

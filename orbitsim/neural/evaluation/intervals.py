@@ -132,6 +132,28 @@ def paired_loss(clean: ArrayLike, coded: ArrayLike, confidence: float = CONFIDEN
     return PairedLoss(tango_interval(n_lost, n_won, n, confidence), n, n_lost, n_won, p_value)
 
 
+def mean_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
+    """Return the mean of independent repetitions with Student's t interval.
+
+    Parameters
+    ----------
+    values : array_like, (n,)
+        At least two.
+    confidence : float
+        Of the interval. [1]
+    """
+    from scipy.special import stdtrit
+
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 1 or len(found) < 2:
+        raise ValueError(f"expected at least two values, got an array of shape {found.shape}")
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"expected a confidence between 0 and 1, got {confidence}")
+    mean = float(found.mean())
+    half = float(stdtrit(len(found) - 1, (1.0 + confidence) / 2.0)) * float(found.std(ddof=1)) / math.sqrt(len(found))
+    return Interval(mean, mean - half, mean + half)
+
+
 def bootstrap_mean(
     values: NDArray[np.floating], generator: np.random.Generator, confidence: float = CONFIDENCE, n_draws: int = 4000
 ) -> Interval:

@@ -34,6 +34,10 @@ SMALL_VITS = {
     "vit-tiny-48": SmallViT(image_px=48, patch_px=8, width=192, n_blocks=6, n_heads=3),
     "vit-small-48": SmallViT(image_px=48, patch_px=8, width=256, n_blocks=8, n_heads=4),
     "vit-base-48": SmallViT(image_px=48, patch_px=8, width=384, n_blocks=10, n_heads=6),
+    "vit-48-w48": SmallViT(image_px=48, patch_px=12, width=48, n_blocks=6, n_heads=3),
+    "vit-48-w64": SmallViT(image_px=48, patch_px=12, width=64, n_blocks=6, n_heads=2),
+    "vit-48-w96": SmallViT(image_px=48, patch_px=12, width=96, n_blocks=6, n_heads=3),
+    "vit-48-w64-d12": SmallViT(image_px=48, patch_px=12, width=64, n_blocks=12, n_heads=2),
     "vit-micro-16": SmallViT(image_px=16, patch_px=4, width=32, n_blocks=4, n_heads=2),
 }
 _MLP_FACTOR = 2

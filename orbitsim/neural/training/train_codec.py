@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ def train_codec(
     note: Note = lambda _label, _message: None,
     data: ImageData | None = None,
     keep: Kept = "best",
+    make_split: Callable[..., SplitModel] = SplitModel,
+    held_out_batch: int | None = None,
 ) -> dict[str, Any]:
     """Train codecs, write them and all measures to a folder, and return the measures.
 
@@ -67,6 +69,10 @@ def train_codec(
         Images at hand, such as a fold of one's own, in place of the request's folder.
     keep : {"best", "last"}
         See `run_task`.
+    make_split : callable
+        Returns the split model of parts, cuts and codecs, as `SplitModel` does.
+    held_out_batch : int, optional
+        Images of a stream of the held-out part, other than those of a training step.
 
     Raises
     ------
@@ -86,7 +92,7 @@ def train_codec(
     )
     artefacts.make_folder(out)
     parts.to(device, torch.float32)
-    task, facts = _task(request, parts, data, device, note)
+    task, facts = _task(request, parts, data, device, note, make_split, held_out_batch)
     history = run_task(task, request, data, out, keep=keep, resume=resume, device=device, report=report, note=note)
     task.split.codecs.eval()
     return _write(request, out, task, parts, data, history, facts, command)
@@ -113,6 +119,8 @@ def _task(
     data: ImageData,
     device: torch.device,
     note: Note,
+    make_split: Callable[..., SplitModel],
+    held_out_batch: int | None,
 ) -> tuple[CodecTask, dict[str, Any]]:
     """Return the task in its start, and what was found on the way; the same at every start of the same run."""
     draw = numpy_stream(request.seed, "calibration").permutation(len(data.train_labels))[: request.n_calibration]
@@ -154,13 +162,13 @@ def _task(
         seed=request.seed,
     )
     task = CodecTask(
-        SplitModel(parts, request.cuts, codecs),
+        make_split(parts, request.cuts, codecs),
         reference.whole,
         head,
         data,
         data.train_images[draw],
         options,
-        batch_size=max(request.batch_size, 16),
+        batch_size=held_out_batch or max(request.batch_size, 16),
     )
     if request.codec == "transform" and request.trade_off is None:
         price = local_trade_off(task, [int(i) for i in draw[:_N_TRADE_OFF]])
