@@ -11,9 +11,16 @@ EXAMPLE = "Example: [bold]orbitsim check my.toml --set workload.resolution=4K[/b
 
 
 def command(scenario: ScenarioArgument, settings: SettingOption = None, overrides: OverrideOption = None) -> None:
-    """Print every error of a scenario, or its sizes and a preview."""
+    """Print every error of a scenario or sweep, or its sizes and a preview."""
     from orbitsim.loading import load_scenario
     from orbitsim.pipeline.preview import preview
+    from orbitsim.sweep.loading import load_sweep, names_sweep
+
+    if names_sweep(scenario):
+        from orbitsim.sweep.console import print_check
+
+        print_check(load_sweep(scenario, overrides=overrides or (), settings=settings or ()))
+        return
 
     loaded = load_scenario(scenario, overrides=overrides or (), settings=settings or ())
     typer.secho(

@@ -1,7 +1,16 @@
 """Sweeps: one scenario over many values of its keys, on local processes or a Dask cluster, stored cell by cell."""
 
-from orbitsim.sweep.loading import Sweep, find_sweep, load_sweep, shipped_sweeps
+from orbitsim.sweep.loading import Sweep, find_sweep, load_sweep, names_sweep, shipped_sweeps
 from orbitsim.sweep.result import SweepResult, read_sweep
 from orbitsim.sweep.run import run_sweep
 
-__all__ = ["Sweep", "SweepResult", "find_sweep", "load_sweep", "read_sweep", "run_sweep", "shipped_sweeps"]
+__all__ = [
+    "Sweep",
+    "SweepResult",
+    "find_sweep",
+    "load_sweep",
+    "names_sweep",
+    "read_sweep",
+    "run_sweep",
+    "shipped_sweeps",
+]

@@ -39,7 +39,7 @@ def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float = CO
         When the scheduler is lost on the way.
     """
     try:
-        from distributed import Client, KilledWorker, as_completed
+        from distributed import Client, as_completed
     except ImportError:
         raise _fault(address, "needs the package distributed (pip install 'orbitsim[sweep]')") from None
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said once, below
@@ -56,16 +56,25 @@ def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float = CO
             cell = waiting.pop(future)
             if future.status == "cancelled":
                 raise OutputError(f"{address}: the scheduler was lost; --resume goes on where it stopped")
-            try:
-                result = future.result()
-            except KilledWorker:
-                result = lost_cell(cell, _LOST)
-            except Exception as error:  # noqa: BLE001 - a worker that cannot even unpack a cell must not stop the others
-                result = lost_cell(cell, f"the worker could not run it: {type(error).__name__}: {error}")
+            result = _outcome(future, cell, address)
             del futures[future]
             yield result
     finally:
         client.close(timeout=5)
+
+
+def _outcome(future: Any, cell: Cell, address: str) -> CellResult:
+    from distributed import KilledWorker
+
+    try:
+        result: CellResult = future.result()
+    except KilledWorker:
+        return lost_cell(cell, _LOST)
+    except Exception as error:  # noqa: BLE001 - a worker that cannot even unpack a cell must not stop the others
+        return lost_cell(cell, f"the worker could not run it: {type(error).__name__}: {error}")
+    if result.version != __version__:  # of a worker that came later
+        raise _fault(address, f"expected orbitsim {__version__} on every worker, got {result.version}")
+    return result
 
 
 def _client(make: Any, address: str, connect_s: float) -> Any:

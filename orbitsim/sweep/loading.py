@@ -23,6 +23,7 @@ from orbitsim.sweep.axes import Design, Point, flattened
 from orbitsim.sweep.cells import BASE, AxisColumn, Cell, cell_of, columns_of
 from orbitsim.sweep.model import SweepFile, faults_of
 
+_BLOCKS = ("grid", "zip", "list", "sample")
 FORMAT = 1
 """Of the folder of a sweep; a folder of another one is not gone on with."""
 
@@ -89,13 +90,16 @@ def find_sweep(name_or_path: str | Path) -> Path:
     raise InputError(Problem("", f"expected a sweep file or one of {', '.join(shipped)}; {what}{hint}", str(path)))
 
 
-def is_sweep(path: Path) -> bool:
-    """Return whether a file is a sweep rather than a scenario: it has a base and blocks of axes, and no satellites."""
+def names_sweep(name_or_path: str | Path) -> bool:
+    """Return whether a file or name is that of a sweep rather than of a scenario: it has axes, or names a base."""
+    path = Path(name_or_path)
+    if found_at(path) != "file":
+        return str(name_or_path) in shipped_sweeps()
     try:
         table = read_file(path)
     except InputError:
         return False
-    return not {"extends", "shells", "clock"} & table.keys() and bool({"grid", "zip", "list", "sample"} & table.keys())
+    return not {"extends", "shells", "clock"} & table.keys() and bool({"base", *_BLOCKS} & table.keys())
 
 
 def load_sweep(name_or_path: str | Path, *, overrides: Sequence[str] = (), settings: Sequence[str] = ()) -> Sweep:
@@ -212,8 +216,10 @@ class _Loader:
             if len(cells) == n_cells:
                 found.append(problem)
                 continue
-            values = ", ".join(f"{path} = {shown(value)}" for path, value in self._design.points[cells[0]].items())
-            where = f"(in {len(cells)} of {n_cells} cells, first with {values})"
+            point = self._design.points[cells[0]]
+            values = ", ".join(f"{path} = {shown(value)}" for path, value in point.items())
+            first = "" if problem.key in point else f", first with {values}"
+            where = f"(in {len(cells)} of {n_cells} cells{first})"
             found.append(Problem(problem.key, f"{problem.message} {where}", problem.source))
         return found
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from types import ModuleType
 
 from orbitsim.errors import OutputError
 from orbitsim.pipeline.stages import Stages
@@ -106,20 +109,33 @@ class _Pool:
             When it dies at once.
         """
         try:
-            self._pool.submit(worker_version).result()
+            with _no_main():
+                answer = self._pool.submit(worker_version)
+            answer.result()
         except BrokenProcessPool:
-            hint = 'a script that starts a sweep needs `if __name__ == "__main__":` around it, or workers=1'
-            raise OutputError(f"worker processes cannot be started; {hint}") from None
+            raise OutputError("worker processes cannot be started; --workers 1 does without") from None
 
     def submit(self, cell: Cell) -> Future[CellResult]:
         """Run a cell as soon as a process is free."""
-        return self._pool.submit(run_cell, cell)
+        with _no_main():
+            return self._pool.submit(run_cell, cell)
 
     def end(self) -> None:
         """End the processes at once."""
         self._lifeline.close()
         self._reading.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Start processes that do not run the caller's script again: they need nothing of it, and it may have no guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _prepare(lifeline: Connection) -> None:

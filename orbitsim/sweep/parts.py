@@ -34,8 +34,9 @@ def write_part(path: Path, result: CellResult, columns: Sequence[AxisColumn]) ->
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    facts = {"version": result.version, "key": result.key, "rows": content_hash(result.rows), "times": result.times}
     table = pa.Table.from_pylist(result.rows, schema=schema(columns))
+    rows = content_hash(table.to_pylist())  # as they are read again, not as they came
+    facts = {"version": result.version, "key": result.key, "rows": rows, "times": result.times}
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({_FACTS: json.dumps(facts)}), buffer)
     write_durably(path, buffer.getvalue())

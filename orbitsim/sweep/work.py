@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import threading
 import time
 import traceback
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from orbitsim import __version__
@@ -46,10 +46,15 @@ class CellResult:
         return any(row["status"] == "error" for row in self.rows)
 
 
-@lru_cache(maxsize=1)
-def process_stages() -> Stages:
-    """Return the stages that all cells of this process share."""
-    return Stages()
+_kept = threading.local()
+
+
+def own_stages() -> Stages:
+    """Return the stages that all cells of this process share; those of this thread, where it has several."""
+    if not hasattr(_kept, "stages"):
+        _kept.stages = Stages()
+    stages: Stages = _kept.stages
+    return stages
 
 
 def run_cell(cell: Cell, stages: Stages | None = None) -> CellResult:
@@ -62,7 +67,7 @@ def run_cell(cell: Cell, stages: Stages | None = None) -> CellResult:
     stages : Stages, optional
         Parts that cells before it have left; omitted: those of this process.
     """
-    stages = process_stages() if stages is None else stages
+    stages = own_stages() if stages is None else stages
     before, start_s = stages.total(), time.perf_counter()
     trace = None
     try:
