@@ -209,6 +209,27 @@ class DeliveryBook:
             taken=tuple(taken),
         )
 
+    @property
+    def first_open(self) -> int:
+        """Position of the first contact that may still be chosen."""
+        return self._first
+
+    def free_s(self, index: int) -> float:
+        """Return the time up to which a contact is booked, its start if it is not. [s]"""
+        return self._free_s[index]
+
+    def book_until(self, index: int, until_s: float) -> None:
+        """Book a contact up to a time."""
+        self._free_s[index] = until_s
+
+    def state(self) -> tuple[list[float], int]:
+        """Return what has been booked so far, to go back to."""
+        return self._free_s.copy(), self._first
+
+    def go_back(self, state: tuple[list[float], int]) -> None:
+        """Forget what was booked since a state."""
+        self._free_s, self._first = state[0].copy(), state[1]
+
     def cancel(self, booking: Booking) -> None:
         """Give back the time of a booking whose mini-batch takes another way."""
         for index, seconds in booking.taken:

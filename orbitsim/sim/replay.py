@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from orbitsim.sim.samples import CHUNK, FloatArray, NodeReplay
+from orbitsim.sim.samples import CHUNK, FloatArray, IndexArray, NodeReplay
 
 _MOST_CHUNKS = 256  # kept of one stage; a chunk that is needed again is looked up again
 
@@ -126,6 +126,39 @@ class StageReplay:
             known = self._look_up(chunk)
         self._last = (known[1], place)
         return known[0][place]
+
+    @property
+    def in_order(self) -> bool:
+        """Whether executions are counted over the node, whatever the task."""
+        return self._in_order
+
+    def figures(self, task: IndexArray, batch: IndexArray, first: int) -> FloatArray:
+        """Return what many executions take: seconds, codec included, those of each origin, and energy. [s, s, s, s, J]
+
+        Parameters
+        ----------
+        task, batch : (n,) array of int
+            Task and mini-batch of each.
+        first : int
+            Number of the first execution on the node; in recorded order the others follow.
+
+        Returns
+        -------
+        (n, 5) array
+        """
+        n = len(task)
+        chunk, place = np.divmod(np.arange(first, first + n), CHUNK) if self._in_order else (task, batch)
+        found = np.empty((n, 5))
+        begins = np.flatnonzero(np.diff(chunk, prepend=chunk[:1] - 1))
+        for begin, stop in zip(begins.tolist(), [*begins[1:].tolist(), n], strict=True):
+            number = int(chunk[begin])
+            known = self._chunks.get(number)
+            found[begin:stop] = (known if known is not None else self._look_up(number))[1][place[begin:stop]]
+        return found
+
+    def add(self, figures: FloatArray) -> None:
+        """Note that many executions are done: rows of `figures`, in their order."""
+        self._totals = np.add.reduce(np.vstack((self._totals, figures)), axis=0)
 
     def _look_up(self, chunk: int) -> tuple[list[float], FloatArray]:
         if len(self._chunks) >= _MOST_CHUNKS:

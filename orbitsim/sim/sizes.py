@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orbitsim.types.codec_table import ByteSpread
 
@@ -76,10 +77,21 @@ class DrawnBytes:
 
     def bytes_of(self, task: int, batch: int) -> float:
         """Return the bytes of a mini-batch of a task. [B]"""
+        return self._of_task(task)[batch]
+
+    def bytes_of_many(self, task: NDArray[np.int64], batch: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the bytes of many mini-batches, each by its task and its place in that. [B]"""
+        found = np.empty(len(task))
+        begins = np.flatnonzero(np.diff(task, prepend=task[:1] - 1)).tolist()
+        for begin, stop in zip(begins, [*begins[1:], len(task)], strict=True):
+            found[begin:stop] = np.array(self._of_task(int(task[begin])))[batch[begin:stop]]
+        return found
+
+    def _of_task(self, task: int) -> list[float]:
         known = self._known.get(task)
         if known is None:
             if len(self._known) >= _MOST_TASKS:
                 self._known.clear()
             factors = self.replay.factors(self.cut, self.setting, task)
             known = self._known[task] = [self.mean_bytes * factor for factor in factors]
-        return known[batch]
+        return known

@@ -145,26 +145,32 @@ class Queue:
     def __len__(self) -> int:
         return len(self.at_s)
 
-    def split(self, first: int, stop: int) -> list[tuple[Flow, Rows]]:
-        """Return the flows of a range in order of service, and which of its places are theirs."""
+    def split(self, first: int, stop: int) -> list[tuple[int, Rows, Rows]]:
+        """Return, of each flow in a range in order of service, its number, its rows, and their places in the range."""
         if self.flow is None or self.row is None:
-            return [(self.flows[0][first:stop], slice(0, stop - first))] if stop > first else []
-        found: list[tuple[Flow, Rows]] = []
+            return [(0, slice(first, stop), slice(0, stop - first))] if stop > first else []
         flow, row = self.flow[first:stop], self.row[first:stop]
-        for index, each in enumerate(self.flows):
-            places = np.flatnonzero(flow == index)
+        found: list[tuple[int, Rows, Rows]] = []
+        for number in range(len(self.flows)):
+            places = np.flatnonzero(flow == number)
             if len(places):
-                found.append((each[row[places]], places))
+                found.append((number, row[places], places))
         return found
+
+    def rest(self, first: int) -> list[Flow]:
+        """Return what follows a place, as flows."""
+        return [self.flows[number][rows] for number, rows, _ in self.split(first, len(self))]
 
     def column(self, values: Sequence[FloatArray | float]) -> FloatArray | float:
         """Return a column from one per flow (or one value per flow), in order of service."""
         if self.flow is None or self.row is None:
             return values[0]
+        if all(isinstance(value, float) and value == values[0] for value in values):
+            return values[0]
         joined = np.empty(len(self))
-        for index, value in enumerate(values):
-            mine = self.flow == index
-            joined[mine] = value if isinstance(value, float) else value[self.row[mine]]
+        for number, value in enumerate(values):
+            mine = self.flow == number
+            joined[mine] = value[self.row[mine]] if isinstance(value, np.ndarray) else value
         return joined
 
 
@@ -233,3 +239,28 @@ def _concatenated(group: Sequence[Flow]) -> Flow:
         if booked
         else None,
     )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Numbering:
+    """Which mini-batch a number means.
+
+    Attributes
+    ----------
+    n_batches : int
+        Mini-batches of a task.
+    slots : list of int
+        Slot of each task, in the order of their start; grows.
+    """
+
+    n_batches: int
+    slots: list[int]
+
+    def of(self, number: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the slot of the task, and the place in the task."""
+        task, batch = np.divmod(number, self.n_batches)
+        return np.asarray(self.slots, dtype=np.int64)[task], batch
+
+    def task(self, task: int) -> IntArray:
+        """Return the numbers of the mini-batches of a task by its place among those that started."""
+        return np.arange(task * self.n_batches, (task + 1) * self.n_batches)

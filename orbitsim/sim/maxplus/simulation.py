@@ -1,0 +1,314 @@
+"""One simulation by recursion: the same controller, agenda and bookings as in the event loop, settled when asked for.
+
+Nothing is computed until something has to be known: whether mini-batches wait, when a plan changes; what has been
+booked, when a task is delivered as it is; the end. Up to there the network is carried in one slice of time. A slice that
+finds a missed contact in itself ends there, and the rest of it is void.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from orbitsim.plan.switching import Weights
+from orbitsim.sim.controller import PlanLog
+from orbitsim.sim.jobs import Delivery, Part, Step, Task
+from orbitsim.sim.maxplus.dispatch import Dispatcher
+from orbitsim.sim.maxplus.flow import RELEASED, Flow, Numbering, Way
+from orbitsim.sim.maxplus.ledger import Ledger
+from orbitsim.sim.maxplus.missed import Misses
+from orbitsim.sim.maxplus.network_state import NetworkState
+from orbitsim.sim.maxplus.still_network import StillNetwork
+from orbitsim.sim.maxplus.time_slice import Slice, TimeSlicer
+from orbitsim.sim.maxplus.undetermined import UndeterminedError
+from orbitsim.sim.network import World
+from orbitsim.sim.places import Server
+from orbitsim.sim.scheme import SchemeJob
+from orbitsim.sim.ways import WayBook
+from orbitsim.types.route import Route
+
+_MOST_WAITING = 1 << 18  # mini-batches released and not settled: bounds the memory of a slice
+
+_MOST_IN_PLACE = 100  # tries to get past one moment
+
+
+class Simulation:
+    """Tasks of a scheme on one network.
+
+    Parameters
+    ----------
+    world, job, log
+        As for the event loop.
+    start_s : float
+        Begin of the simulation. [s]
+    n_tasks : int
+        Tasks that will start.
+    record : bool
+        Keep every passage.
+    """
+
+    def __init__(
+        self, world: World, job: SchemeJob, log: PlanLog, start_s: float, n_tasks: int, *, record: bool
+    ) -> None:
+        self.world, self.job, self.log = world, job, log
+        self.tasks: list[Task] = []
+        self.state = NetworkState(start_s)
+        self.network = StillNetwork(world, job.execution, job.replay)
+        self.numbering = Numbering(job.n_batches, [])
+        self.dispatcher = Dispatcher(world, self.network, self.numbering)
+        self.ways = WayBook(world, job, self.network, log)
+        self.ledger = Ledger(self.tasks, self.numbering, n_tasks, world.horizon_s, record=record)
+        self.misses = Misses(world, self.dispatcher, self.ledger)
+        self._slicer = TimeSlicer(self.numbering, self.dispatcher.deliver, held=job.execution == "serial")
+        self._chain_ways: dict[tuple[int, int], tuple[tuple[Step, ...], Way]] = {}
+        self._n_unsettled = 0
+        self._span_s = math.inf
+        self._now_s = start_s
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def settle(self, until_s: float) -> None:
+        """Carry out everything that begins before a time, and what is looked for again until then."""
+        n_in_place = 0
+        while True:
+            state = self.state
+            look_s = self.dispatcher.next_look_s(state, math.nextafter(state.now_s, -math.inf))
+            stop_s = min(until_s, look_s, state.now_s + self._span_s)
+            trial, done = self._try(stop_s)
+            if done.breach_s < stop_s:
+                stop_s = done.breach_s
+                trial, done = self._try(stop_s)
+                self._span_s = max(2.0 * (stop_s - state.now_s), 1.0)
+            else:
+                self._span_s *= 2.0
+            n_in_place = n_in_place + 1 if stop_s <= state.now_s else 0
+            if n_in_place > _MOST_IN_PLACE:
+                raise UndeterminedError("contacts were missed again and again at the same moment")
+            self.state = trial
+            self._enter(done)
+            self.misses.rebook(self.state, stop_s)
+            self._look_again(stop_s)
+            if stop_s >= until_s:
+                break
+        self._n_unsettled = 0
+        self.dispatcher.looked_for_again_s = [t_s for t_s in self.dispatcher.looked_for_again_s if t_s > until_s]
+
+    def _try(self, until_s: float) -> tuple[NetworkState, Slice]:
+        """Carry a copy of the state to a time; bookings of an earlier try are forgotten."""
+        if self._tried is not None:
+            self.dispatcher.book.go_back(self._tried)
+        self._tried = self.dispatcher.book.state()
+        trial = self.state.copy()
+        return trial, self._slicer.run(trial, until_s)
+
+    _tried: tuple[list[float], int] | None = None
+
+    def _enter(self, done: Slice) -> None:
+        self._tried = None
+        for services in done.services:
+            self.ledger.serve(services)
+        for flow in done.delivered:
+            self.ledger.deliver(flow)
+
+    def is_over(self, now_s: float) -> bool:
+        """Return whether everything that has started is delivered by a time."""
+        self.settle(now_s)
+        ends_s = [task.end_s for task in self.tasks]
+        if any(end_s == now_s for end_s in ends_s):
+            raise UndeterminedError("a task ended when the controller was due")
+        return all(end_s < now_s for end_s in ends_s)
+
+    # -- tasks and plans -----------------------------------------------------------------------------------------
+
+    def start(self, index: int, now_s: float) -> None:
+        """Start the task of a slot: ask for a route and a plan, and release its mini-batches."""
+        self._now_s = now_s
+        answer = self.log.consult(now_s, "task", task=index)
+        route = answer.decision.route
+        if answer.changed and self.tasks:
+            self._rebind(route, now_s)
+        task = Task(index, now_s, self.job.n_batches, route)
+        _, delivery, holder = self._way(route)
+        if not route.fixed:
+            stations = delivery.ground or None if delivery is not None else None
+            task.undeliverable = self.dispatcher.book.last_end_s(stations, self.world.reachable(holder)) <= now_s
+        number = len(self.tasks)
+        self.tasks.append(task)
+        self.numbering.slots.append(index)
+        numbers = self.numbering.task(number)
+        self.ledger.start(numbers, now_s)
+        at_s = np.full(len(numbers), now_s)
+        self._release(route, numbers, at_s, at_s, -1)
+        self._n_unsettled += len(numbers)
+        if self._n_unsettled > _MOST_WAITING:
+            self.settle(now_s)
+
+    def _way(self, route: Route) -> tuple[tuple[Step, ...], Delivery | None, int]:
+        way = self.ways.way(route)
+        for step in way[0]:
+            self.state.laid_s.setdefault(step.server.index, self._now_s)
+        return way
+
+    def _release(self, route: Route, numbers: np.ndarray, at_s: np.ndarray, arrived_s: np.ndarray, place: int) -> None:
+        """Give mini-batches that have not begun the plan in force, from where they are on (-1: from the sensor)."""
+        steps, delivery, holder = self._way(route)
+        first_node = route.chain[0]
+        skip = 0
+        if place == first_node and not route.sensor_computes:
+            holder = holder if steps else first_node
+            skip = 1 if steps else 0
+        way = Way(route, steps[skip:], delivery, holder)
+        key = (id(steps), skip)
+        if steps:
+            way = self._chain_ways.setdefault(key, (steps, way))[1]
+        flow = Flow(way, 0, numbers, at_s, arrived_s, started=False, source=RELEASED)
+        if way.steps:
+            self.state.put(flow)
+            return
+        self.settle(float(at_s[0]))
+        self.dispatcher.deliver(self.state, flow)
+
+    def window(self, now_s: float) -> None:
+        """React to a visibility window that opens: ask again, and look again for what has no contact."""
+        self._ask_again(now_s, "window")
+        self.dispatcher.looked_for_again_s.append(now_s)
+
+    def crosslinks_changed(self, now_s: float) -> None:
+        """React to a crosslink that opens or closes."""
+        self._ask_again(now_s, "crosslink")
+        self.dispatcher.looked_for_again_s.append(now_s)
+
+    def closed(self, satellite: int, now_s: float) -> None:
+        """Nothing: that a contact is missed shows when the time is settled."""
+
+    def _ask_again(self, now_s: float, reason: str) -> None:
+        self._now_s = now_s
+        if not self.tasks:
+            return
+        for route in self.log.routes:
+            if self.log.consult(now_s, reason, route=route, n_waiting=partial(self._n_waiting, route)).changed:
+                self._rebind(route, now_s)
+
+    def _n_waiting(self, route: Route) -> int:
+        """Count the waiting mini-batches of a route's tasks that no server has begun."""
+        self.settle(self._now_s)
+        queued = sum(len(flow) for _, flow in self._fresh(route, self._now_s))
+        stranded = (flow for group in self.state.stranded for flow in group.parts if group.way.route == route)
+        return queued + sum(len(flow) for flow in stranded if not flow.started)
+
+    def _fresh(self, route: Route, now_s: float) -> Iterator[tuple[int, Flow]]:
+        """Yield what waits and has not begun, by server."""
+        for index, flows in self.state.inbox.items():
+            waits = False
+            for flow in flows:
+                if flow.started or flow.way.route != route:
+                    continue
+                rows = flow.at_s <= now_s if flow.source == RELEASED else flow.at_s < now_s
+                if flow.source != RELEASED and (flow.at_s == now_s).any():
+                    raise UndeterminedError("mini-batches reached a queue when the controller looked at it")
+                if rows.any():
+                    waits = True
+                    yield index, flow[rows]
+            if waits and self.state.free_s.get(index) == now_s:
+                raise UndeterminedError("a service began when the controller looked at what had not begun")
+
+    def _rebind(self, route: Route, now_s: float) -> None:
+        """Give the plan in force on a route to every mini-batch of its tasks that no server has begun."""
+        self.settle(now_s)
+        fresh: list[tuple[Flow, int]] = []
+        for group in list(self.state.stranded):
+            mine = [flow for flow in group.parts if not flow.started and group.way.route == route]
+            fresh += [(flow, group.way.holder) for flow in mine]
+            others = tuple(flow for flow in group.parts if flow not in mine)
+            self.state.stranded.remove(group)
+            if others:
+                self.state.stranded.append(replace(group, parts=others))
+        for index, flow in list(self._fresh(route, now_s)):
+            fresh.append((flow, flow.step.node))
+            self.state.remove(index, flow)
+        if not fresh:
+            return
+        number = np.concatenate([flow.number for flow, _ in fresh])
+        arrived_s = np.concatenate([flow.arrived_s for flow, _ in fresh])
+        place = np.concatenate([np.full(len(flow), node) for flow, node in fresh])
+        which = np.concatenate([np.full(len(flow), k) for k, (flow, _) in enumerate(fresh)])
+        row = np.concatenate([np.arange(len(flow)) for flow, _ in fresh])
+        order = np.argsort(number)
+        number, arrived_s, place, which, row = (x[order] for x in (number, arrived_s, place, which, row))
+        firsts = np.flatnonzero((np.diff(place, prepend=-1) != 0) | (np.diff(which, prepend=-1) != 0)).tolist()
+        # A booking is given back and the next one made mini-batch by mini-batch: what is released meets the others' still.
+        one_by_one = any(flow.booked is not None for flow, _ in fresh)
+        if one_by_one:
+            firsts = list(range(len(number)))
+        for first, stop in zip(firsts, [*firsts[1:], len(number)], strict=True):
+            flow, _ = fresh[int(which[first])]
+            self.dispatcher.forget(flow[row[first:stop]])
+            at_s = np.full(stop - first, now_s)
+            self._release(route, number[first:stop], at_s, arrived_s[first:stop], int(place[first]))
+
+    def _look_again(self, now_s: float) -> None:
+        """Choose again for the mini-batches without contact, where crosslinks or bookings have changed since."""
+        looks = self.dispatcher.looked_for_again_s
+        if not any(t_s == now_s for t_s in looks):
+            return
+        self.dispatcher.looked_for_again_s = [t_s for t_s in looks if t_s > now_s]
+        for group in list(self.state.stranded):
+            if not self.dispatcher.is_due(group, now_s):
+                continue
+            self.state.stranded.remove(group)
+            for flow in group.parts:
+                self.ledger.wait(flow.number, Part.CONTACT_WAIT, now_s - flow.arrived_s)
+                at_s = np.full(len(flow), now_s)
+                again = replace(flow, way=group.way, at_s=at_s, arrived_s=at_s, source=RELEASED)
+                self.dispatcher.deliver(self.state, again)
+
+    # -- what the controller sees, and the end -------------------------------------------------------------------
+
+    @property
+    def held(self) -> Mapping[int, Weights]:
+        """Weights that each node holds at the time of a question."""
+        return _Held(self)
+
+    def held_now(self) -> Mapping[int, Weights]:
+        """Settle what lies before the question, and return what each node holds."""
+        self.settle(self._now_s)
+        return self.state.held
+
+    def close(self) -> int:
+        """Carry everything to the horizon; return how many mini-batches are at no server."""
+        self.settle(math.nextafter(self.world.horizon_s, math.inf))
+        self.ledger.close()
+        state = self.state
+        servers = {server.index: server for server in self.network.servers}
+        for index, flows in state.inbox.items():
+            servers[index].n_travelling += sum(len(flow) for flow in flows)
+        for index, n_stuck in state.stuck.items():
+            servers[index].n_travelling += n_stuck
+        n_stranded = sum(len(flow) for group in state.stranded for flow in group.parts)
+        return n_stranded + sum(len(flow) for flow in state.to_deliver) + self.ledger.n_late
+
+    def servers(self) -> list[Server]:
+        """Return the servers in the order in which they became part of a way."""
+        laid_s = self.state.laid_s
+        known = [server for server in self.network.servers if server.index in laid_s]
+        return sorted(known, key=lambda server: (laid_s[server.index], server.index))
+
+
+class _Held(Mapping[int, Weights]):
+    """Weights that nodes hold when someone looks."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+
+    def __getitem__(self, node: int) -> Weights:
+        return self._simulation.held_now()[node]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._simulation.held_now())
+
+    def __len__(self) -> int:
+        return len(self._simulation.held_now())

@@ -1,0 +1,193 @@
+"""How a network moves on: server after server in the order of the flow, each with all that it meets in a slice of time.
+
+Between two moments at which the controller interferes nothing is decided, only carried out. Where no mini-batch meets a
+server twice in that time, the servers can be taken one after the other, and each one's services are a recursion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
+
+import numpy as np
+
+from orbitsim.sim.maxplus.flow import Flow, Numbering, queue_of
+from orbitsim.sim.maxplus.holding import hold, stays
+from orbitsim.sim.maxplus.network_state import NetworkState
+from orbitsim.sim.maxplus.serving import Served, Services, compute, send
+from orbitsim.sim.maxplus.undetermined import UndeterminedError
+
+_BOOK = -1  # stands for the book of contacts among the servers
+
+
+@dataclass(eq=False, slots=True)
+class Slice:
+    """What happened in a slice of time.
+
+    Attributes
+    ----------
+    services : list of Services
+        In an order in which those of every mini-batch, and those of every server, follow one another.
+    delivered : list of Flow
+        What arrived at its end, and when (`at_s`); it may be after the slice.
+    breach_s : float
+        First moment at which something happens that the slice knows nothing of: a missed contact, or a contact that
+        is looked for again. What lies after it is void. [s]
+    """
+
+    services: list[Services] = field(default_factory=list)
+    delivered: list[Flow] = field(default_factory=list)
+    breach_s: float = math.inf
+
+
+Deliver = Callable[[NetworkState, Flow], float]
+"""Books contacts for mini-batches at the end of their chain and puts them on their way; returns the first breach. [s]"""
+
+
+class TimeSlicer:
+    """Carries a network from one moment to another.
+
+    Parameters
+    ----------
+    numbering : Numbering
+        Of the mini-batches.
+    deliver : callable
+        Books contacts.
+    held : bool
+        Whether a server is kept during propagation too.
+    """
+
+    def __init__(self, numbering: Numbering, deliver: Deliver, *, held: bool) -> None:
+        self._numbering = numbering
+        self._deliver = deliver
+        self._held = held
+
+    def run(self, state: NetworkState, until_s: float) -> Slice:
+        """Carry out every service that begins before a time; changes the state.
+
+        Raises
+        ------
+        UndeterminedError
+            Where the order of service does not follow from the recursion.
+        """
+        done = Slice()
+        before, after = self._order(state)
+        for index in before:
+            self._serve(state, index, until_s, done)
+        left = {index: len(state.inbox.get(index, ())) for index in before}
+        if state.to_deliver:
+            self._book(state, until_s, done)
+            front, after = self._order(state)
+            after = [index for index in (*front, *after) if index not in left]
+        for index in after:
+            self._serve(state, index, until_s, done)
+        for index, n_left in left.items():
+            if any(flow.at_s[0] < min(until_s, done.breach_s) for flow in state.inbox.get(index, ())[n_left:]):
+                raise UndeterminedError("deliveries cross the compute chains that they come from")
+        state.now_s = until_s
+        return done
+
+    # -- order of servers ----------------------------------------------------------------------------------------
+
+    def _order(self, state: NetworkState) -> tuple[list[int], list[int]]:
+        """Return the servers in the order of the flow: those in front of the book, and the others."""
+        behind: dict[int, dict[int, None]] = {}
+        names: dict[int, str] = {_BOOK: "the choice of contacts"}
+        seen: set[tuple[int, int]] = set()
+        for flow in [flow for flows in state.inbox.values() for flow in flows]:
+            key = (id(flow.way), flow.position)
+            if key in seen:
+                continue
+            seen.add(key)
+            places: list[int] = []
+            for step in flow.way.steps[flow.position :]:
+                names[step.server.index] = step.server.name
+                if not places or places[-1] != step.server.index:
+                    places.append(step.server.index)
+            if flow.way.delivery is not None and not flow.way.booked:
+                places.append(_BOOK)
+            behind.setdefault(places[0], {})
+            for earlier, later in zip(places, places[1:], strict=False):
+                behind.setdefault(later, {})[earlier] = None
+        try:
+            order = list(TopologicalSorter(behind).static_order())
+        except CycleError as error:
+            around = ", ".join(dict.fromkeys(names[index] for index in error.args[1]))
+            raise UndeterminedError(f"mini-batches pass in a circle ({around})") from None
+        front: set[int] = set()
+        frontier = list(behind.get(_BOOK, ()))
+        while frontier:
+            index = frontier.pop()
+            if index not in front:
+                front.add(index)
+                frontier.extend(behind[index])
+        return [i for i in order if i in front], [i for i in order if i not in front and i != _BOOK]
+
+    # -- services ------------------------------------------------------------------------------------------------
+
+    def _serve(self, state: NetworkState, index: int, until_s: float, done: Slice) -> None:
+        flows = state.inbox.get(index)
+        if not flows or index in state.stuck:
+            return
+        queue = queue_of(flows)
+        n_due = int(np.searchsorted(queue.at_s, until_s, side="left"))
+        if not n_due:
+            return
+        first = queue.flows[0]
+        server = first.step.server
+        served: Served
+        if self._held or any(stays(flow) for flow in queue.flows):
+            served = hold(state, server, queue, n_due, until_s, self._numbering, held=self._held)
+        elif first.step.curve is None:
+            served = compute(state, server, queue, n_due, until_s, self._numbering)
+        else:
+            served = send(state, server, queue, n_due, until_s, self._numbering)
+        done.breach_s = min(done.breach_s, served.breach_s)
+        state.inbox[index] = queue.rest(served.n_begun)
+        done.services.extend(served.services)
+        for services in served.services:
+            if not stays(services.flow):
+                self._move_on(state, services, done)
+
+    def _move_on(self, state: NetworkState, services: Services, done: Slice) -> None:
+        flow = services.flow
+        step = flow.step
+        if step.server.index in state.stuck and len(flow) and services.end_s[-1] == np.inf:
+            services = replace(services, flow=flow[:-1], leave_s=services.leave_s[:-1])
+            flow = services.flow
+        if not len(flow):
+            return
+        moved = Flow(
+            flow.way,
+            flow.position + 1,
+            flow.number,
+            services.leave_s,
+            services.leave_s,
+            flow.started or step.begins,
+            step.server.index,
+            flow.booked,
+        )
+        if moved.position < len(moved.way.steps):
+            state.put(moved)
+        elif moved.way.delivery is not None and not moved.way.booked:
+            state.to_deliver.append(moved)
+        else:
+            done.delivered.append(moved)
+
+    # -- contacts ------------------------------------------------------------------------------------------------
+
+    def _book(self, state: NetworkState, until_s: float, done: Slice) -> None:
+        queue = queue_of(state.to_deliver)
+        n_due = int(np.searchsorted(queue.at_s, until_s, side="left"))
+        state.to_deliver = queue.rest(n_due)
+        if not n_due:
+            return
+        flow = np.zeros(n_due, dtype=np.int64) if queue.flow is None or queue.row is None else queue.flow[:n_due]
+        row = np.arange(n_due) if queue.row is None else queue.row[:n_due]
+        firsts = np.flatnonzero(np.diff(flow, prepend=-1)).tolist()
+        for first, stop in zip(firsts, [*firsts[1:], n_due], strict=True):
+            rows = slice(int(row[first]), int(row[stop - 1]) + 1)
+            run = queue.flows[int(flow[first])][rows]
+            done.breach_s = min(done.breach_s, self._deliver(state, run))
