@@ -13,7 +13,7 @@ from orbitsim.pipeline.work import Work, route_problem
 from orbitsim.plan.stages import Stage, stages_of
 from orbitsim.scenario import Scenario
 from orbitsim.sim.controller import Decision, Question
-from orbitsim.sim.engine import simulate_scheme
+from orbitsim.sim.engines import Engine
 from orbitsim.sim.jobs import GroundStage
 from orbitsim.sim.network import World
 from orbitsim.sim.scheme import SchemeJob
@@ -38,6 +38,7 @@ class JobFactory:
 
     def __init__(self, scenario: Scenario, work: Work, links: LinkBook, world: World) -> None:
         self.scenario, self.work, self.links, self.world = scenario, work, links, world
+        self.engine = Engine(scenario.run.engine)
         self.replays = node_replays(work, links.space)
         self.bytes_replay = byte_replay(work)
         self.desk = PlanDesk(scenario, work, RateBook(links, world.windows, work.input_bytes))
@@ -80,7 +81,9 @@ class JobFactory:
         """Simulate one task on a route, alone, under the plan of its start, and return when it is delivered. [s]"""
         key = (scheme, route, t_s)
         if key not in self._delivered_s:
-            run = simulate_scheme(self.world, self._job(scheme, [(0, t_s)], route), backlog="independent", record=False)
+            run = self.engine.simulate(
+                self.world, self._job(scheme, [(0, t_s)], route), backlog="independent", record=False
+            )
             end_s = run.tasks[0].end_s
             self._delivered_s[key] = math.inf if math.isnan(end_s) else end_s
         return self._delivered_s[key]

@@ -208,7 +208,9 @@ class LinkBook:
         if down.availability == "always":
             # No geometry lies behind an idealised downlink; the shortest way there is, straight down, bounds its delay.
             delay_s = self.space.height_m(satellite) / SPEED_OF_LIGHT_M_S
-            return LinkSchedule("downlink", CapacityCurve.constant(down.rate_bps), lambda _t_s: delay_s)
+            return LinkSchedule(
+                "downlink", CapacityCurve.constant(down.rate_bps), PropagationDelay.constant(delay_s).delay_at
+            )
         place = self._scenario.stations[station - self.space.n_satellites]
         inputs = [self.space.contacts_key, satellite, station, place, self._clock_key]
         once = self.space.stages.once

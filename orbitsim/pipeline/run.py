@@ -24,7 +24,6 @@ from orbitsim.results import metrics, store
 from orbitsim.results.provenance import provenance
 from orbitsim.scenario import Scenario
 from orbitsim.shipped import shipped_path
-from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.network import World
 from orbitsim.sim.scheme import SchemeRun
 from orbitsim.workload.traces import find_traces
@@ -114,7 +113,7 @@ def run_scenario(
     notes: list[str] = []
     for scheme in schemes or scenario.run.schemes:
         try:
-            run = simulate_scheme(
+            run = factory.engine.simulate(
                 world,
                 factory.job(scheme, starts),
                 backlog=scenario.run.backlog,
@@ -124,6 +123,8 @@ def run_scenario(
         except InfeasibleError as error:
             summaries[scheme] = metrics.infeasible_summary(str(error), None)
             continue
+        finally:
+            notes += factory.engine.take_notes(scheme)
         summaries[scheme] = _add_scheme(scheme, run, frames, factory, scenario)
         compute[scheme] = compute_summary(frames["devices"][-1])
     if scenario.links.isl.topology != "none" and space.n_satellites > 1 and not space.neighbours(space.sensor):

@@ -129,12 +129,16 @@ def _extend(
     if n_good == 0:
         return 0
     last_s = float(finish_s[n_good - 1])
+    smallest = float(sizes.min())
     for other in range(book.first_open, len(book.windows)):
         rival = book.windows[other]
         if rival.start_s > last_s:
             break
         hops = n_hops[rival.satellite]
         if other == index or hops < 0 or (stations is not None and rival.station not in stations):
+            continue
+        soonest_s = max(float(now[0]) + hops * float(hop[0]), book.free_s(other))
+        if soonest_s >= rival.end_s or rival.curve.finish_at(soonest_s, smallest) > last_s:
             continue
         rival_begin_s = np.maximum(now[:n_good] + hops * hop[:n_good], book.free_s(other))
         contested = (rival_begin_s < rival.end_s) & (rival_begin_s <= finish_s[:n_good])
