@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orbitsim.reproduce import words
 from orbitsim.reproduce.draw import delay_panels, model_panels
 from orbitsim.reproduce.effects import effects_of, percent_below, real_effects
-from orbitsim.reproduce.grid import Point, delays_s, gain_over, measure_grid, point_of
+from orbitsim.reproduce.grid import Point, delays_s, gain_over, in_both, measure_grid, point_of
 from orbitsim.reproduce.needed import in_words, needed_factors
 from orbitsim.reproduce.reasons import by_variation, joined, pace
 from orbitsim.reproduce.setting import PAPER, Setting, downlink
@@ -70,15 +70,22 @@ def judge(data: Data) -> list[Finding]:
             gains.setdefault(name, []).append(gain_over(delays, "ground-only") or 0.0)
     lowest = {name: f"lowest at {sum(each)} of {len(each)} rates" for name, each in won.items()}
     falling = {name: all(a >= b for a, b in itertools.pairwise(g)) for name, g in gains.items()}
+    is_gain = all(g[0] > 0.0 for g in gains.values())
     shown = {
         name: f"gain over ground-only {', '.join(f'{each:+.1%}' for each in g)} (+ is below)"
         for name, g in gains.items()
     }
-    flat = "" if all(falling.values()) else joined(_why(data, rows[0]["label"]), _why(data, rows[-1]["label"]))
+    falls = words.all_agree(*falling.values())
+    if falls == "yes" and not is_gain:
+        falls = "partly"
+    flat = joined(
+        "" if is_gain else "it falls, but at the lowest rate already ground-only is the faster one",
+        "" if all(falling.values()) else _why(data, rows[0]["label"]),
+    )
     checks = [all(each) for each in won.values()]
     return [
         Finding("lowest", lowest, words.all_agree(*checks), "" if all(checks) else _why(data, rows[-1]["label"])),
-        Finding("diminishing", shown, words.all_agree(*falling.values()), flat),
+        Finding("diminishing", shown, falls, "" if falls == "yes" else flat),
         _gain(data, "0.8 Gbit/s", "0.8 Gbit/s", 0.42),
         _gain(data, "low rate", "0.2 Gbit/s", 0.5),
     ]
@@ -95,7 +102,7 @@ def _gain(data: Data, statement: str, label: str, share: float) -> Finding:
     row = point_of(data, label)
     if row is None:
         return Finding(statement, {}, "not comparable", "not measured in this run")
-    ours = {name: words.compared_all(delays_s(row, twin), ("ground-only",)) for twin, name in _TWINS}
+    ours = in_both(row, ("ground-only",))
     found = gain_over(delays_s(row, "idealised"), "ground-only")
     if found is not None and found >= share:
         return Finding(statement, ours, "yes")

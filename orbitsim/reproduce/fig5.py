@@ -24,7 +24,7 @@ _WHERE = "Fig. 5, Section VI-B1"
 _ASSUMED = (
     "downlink rate", "crosslink rate", "board speed", "board order", "ground speed", "precision",
     "memory of a satellite", "codec", "delay model", "sensing satellite", "raw pixel", "activation",
-    "raw tiles", "imagesimages",
+    "raw tiles", "images",
 )  # fmt: skip
 _TWINS = (("idealised", "idealised"), ("real", "real contacts"))
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from orbitsim.errors import InputError
+from orbitsim.reproduce import words
 from orbitsim.reproduce.cells import one_task, restricted_mean_s, run_cells
 from orbitsim.reproduce.idealised import Idealised
 from orbitsim.reproduce.setting import Setting
 from orbitsim.reproduce.variations import Variation
 from orbitsim.scenario.sections import Run
 from orbitsim.types.experiment import Bench, Data
-
-CLOSE = 1e-9
-"""Relative difference up to which closed form and simulation count as equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def measure_grid(
     ]
     return {
         "points": rows,
-        "variants": [_variant(setting, points, each) for each in varied],
+        "variants": [_variant(setting, points, each) for each in varied if not _hidden(each, points)],
         "real_variants": {name: found[f"variant {name}"]["schemes"] for name in (real_variants or {}) if last},
         "largest_difference": max((_difference(row) for row in rows), default=0.0),
         "basis": found[f"idealised {points[-1].label}"]["compute"],
@@ -135,6 +133,16 @@ def _variant(setting: Setting, points: Sequence[Point], each: Variation) -> dict
         except InputError:
             found.append(None)
     return {"assumption": each.assumption, "words": each.words, "forecasts": found}
+
+
+def _hidden(each: Variation, points: Sequence[Point]) -> bool:
+    """Return whether the axis itself sets what a variation would change, and nothing else is left of it."""
+    keys = [set(_keys(point.settings)) for point in points]
+    return bool(each.settings) and all(set(_keys(each.settings)) <= here for here in keys)
+
+
+def _keys(settings: Sequence[str]) -> list[str]:
+    return [setting.partition("=")[0] for setting in settings]
 
 
 def _difference(row: Mapping[str, Any]) -> float:
@@ -185,3 +193,23 @@ def gain_over(delays: Mapping[str, float], *others: str) -> float | None:
 def forecast_delays(forecasts: Mapping[str, Any] | None) -> dict[str, float]:
     """Return the delays of the schemes that a forecast has."""
     return {} if forecasts is None else {k: v["delay_s"] for k, v in forecasts.items() if v["delay_s"] is not None}
+
+
+def delivered_words(row: Mapping[str, Any], *schemes: str) -> str:
+    """Return how many tasks of the day schemes deliver: ``"delivered of 144: collaborative 112"``."""
+    if row["real"] is None:
+        return "not run"
+    known = {scheme: row["real"][scheme] for scheme in schemes if row["real"][scheme]["status"] == "ok"}
+    if not known:
+        return "none"
+    n_tasks = next(iter(known.values()))["tasks"]
+    return f"delivered of {n_tasks}: " + ", ".join(f"{name} {item['delivered']}" for name, item in known.items())
+
+
+def in_both(row: Mapping[str, Any], others: Sequence[str]) -> dict[str, str]:
+    """Return the delays of a point in words, by conditions: ours, and how far it is from each of the others."""
+    ours = {"idealised": words.compared_all(delays_s(row, "idealised"), others)}
+    real = delays_s(row, "real")
+    if real:
+        ours["real contacts"] = f"{words.compared_all(real, others)} ({delivered_words(row, 'collaborative', *others)})"
+    return ours

@@ -80,9 +80,8 @@ def _panel(axes: Axes, twin: Mapping[str, Any], key: str) -> None:
             if column % every == 0 and order and _TIE <= margin < math.inf:
                 deep = _depth(margin) > 0.62
                 axes.text(
-                    rates[column], row, f"{margin:.3g}" if margin < 9.95 else f"{margin:,.0f}", ha="center", va="center"
-                    "center",
-                    fontsize=6.5, color="#ffffff" if deep else INK, clip_on=True,
+                    rates[column], row, f"{margin:.3g}" if margin < 9.95 else f"{margin:,.0f}", ha="center",
+                    va="center", fontsize=6.5, color="#ffffff" if deep else INK, clip_on=True,
                 )  # fmt: skip
     for row in range(1, len(panel["rows"])):
         axes.axhline(row - 0.5, color="#ffffff", linewidth=1.0)

@@ -27,7 +27,6 @@ PER_DECADE = 15
 REAL_PER_DECADE = 2
 REAL_RESOLUTIONS = ("240p", "480p", "1080p", "4K")
 SETTING = Setting(schemes=(*SCHEMES, "hybrid"))
-CLOSE = 1e-9
 _ASSUMED = (
     "crosslink rate", "board speed", "board order", "ground speed", "precision", "memory of a satellite", "codec",
     "delay model", "sensing satellite", "raw pixel", "raw tiles", "activation", "images",

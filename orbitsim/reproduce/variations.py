@@ -116,6 +116,7 @@ ASSUMPTIONS = {
 }
 
 _GROUND_HALF = Speed(ground=0.5)
+ONE_TILE = "every image shrunk to one tile"
 
 VARIATIONS = (
     *(Variation("model", title_of(model), model_settings(model)) for model in MODELS[:-1]),
@@ -144,6 +145,13 @@ VARIATIONS = (
         ("workload.sensor_computes=false", "planner.max_compute_nodes=4"),
     ),
     Variation("raw pixel", "1 byte", ("workload.bytes_per_pixel=1.0",)),
+    Variation(
+        "raw tiles",
+        "as many bytes as the image has at 1080p: 2.755 a pixel of a tile",
+        (f"workload.bytes_per_pixel={3.0 * 1920 * 1080 / (45 * 224**2):.6f}",),
+    ),
+    Variation("images", ONE_TILE, ("workload.resolution=[224, 224]",)),
+    Variation("images", "30 a task", ("workload.images_per_task=30",)),
     Variation("activation", "2 bytes a value (fp16)", ("workload.activation_bytes_per_value=2",)),
 )
 
