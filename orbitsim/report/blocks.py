@@ -54,9 +54,10 @@ class Table:
             for row in self.rows[:most]
         )
         left = len(self.rows) - most
+        dense = ' class="dense"' if len(self.columns) > 10 else ""
         more = f'<p class="rest">{left:,} more rows are in {in_html(self.rest)}.</p>' if left > 0 else ""
         return (
-            f'<div class="scroll" tabindex="0" role="region" aria-label="{in_html(self.caption)}"><table>'
+            f'<div class="scroll" tabindex="0" role="region" aria-label="{in_html(self.caption)}"><table{dense}>'
             f"<caption>{in_html(self.caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
             f"<tbody>{body}</tbody></table></div>{more}"
         )

@@ -50,7 +50,7 @@ class Page:
             If Plotly is not installed.
         """
         figures = [item for section in self.sections for item in section.items if isinstance(item, Figure)]
-        plotly, script = plotly_script(), _read("page.js")
+        plotly, script = plotly_script(), page_script()
         hashes = " ".join(f"'sha256-{_hash(text)}'" for text in (plotly, script))
         # Plotly styles its own elements inline, and saves a picture through a blob.
         policy = (
@@ -97,6 +97,12 @@ def plotly_script() -> str:
     if "</script" in text.lower():
         raise InputError("expected a script of plotly that can stand in a page; install another version of plotly")
     return text
+
+
+def page_script() -> str:
+    """Return the page's own script: its parts share one scope, which nothing else sees."""
+    parts = "\n".join(_read(f"script/{name}.js") for name in ("core", "gantt", "map", "sweep", "start"))
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _read(name: str) -> str:

@@ -53,7 +53,7 @@ def run_page(run: RunData) -> Page:
     return Page(
         "Run",
         scenario.name,
-        f"{number(run.span_s / 3600)} h from {scenario.clock.epoch_utc:%d %B %Y %H:%M} UTC · {where} ·"
+        f"{number(run.span_s / 3600)} h from {scenario.clock.epoch_utc.day} {scenario.clock.epoch_utc:%B %Y %H:%M} UTC · {where} ·"
         f" {work.get('model', scenario.workload.model)}, {scenario.workload.images_per_task} images of"
         f" {scenario.workload.resolution} a task, {scenario.n_slots} slots of {number(scenario.clock.slot_s)} s",
         sections,

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from orbitsim.errors import InputError, OutputError, Problem
 from orbitsim.report.comparison_page import comparison_page
-from orbitsim.report.data import is_run, read_run
+from orbitsim.report.data import RunData, is_run, read_run
 from orbitsim.report.page import Page
 from orbitsim.report.run_page import run_page
+from orbitsim.report.sweep_data import is_sweep, read_sweep
+from orbitsim.report.sweep_page import sweep_page
 
 
 def default_name(folders: Sequence[Path]) -> Path:
@@ -24,7 +26,7 @@ def default_name(folders: Sequence[Path]) -> Path:
 
 
 def build_page(folders: Sequence[Path]) -> Page:
-    """Read folders and return the page: of a run, or of several side by side.
+    """Read folders and return the page: of a run, of several side by side, or of a sweep.
 
     Raises
     ------
@@ -37,7 +39,14 @@ def build_page(folders: Sequence[Path]) -> Page:
     twice = sorted({str(folder) for folder, place in zip(folders, places, strict=True) if places.count(place) > 1})
     if twice:
         raise InputError([Problem("", "expected every folder once", folder) for folder in twice])
-    runs, problems = [], []
+    sweeps = [folder for folder in folders if not is_run(folder) and is_sweep(folder)]
+    if sweeps and len(folders) > 1:
+        message = "expected one sweep alone, or runs alone; give a sweep a report of its own"
+        raise InputError([Problem("", message, str(folder)) for folder in sweeps])
+    if sweeps:
+        return sweep_page(read_sweep(folders[0]))
+    runs: list[RunData] = []
+    problems: list[Problem] = []
     for folder in folders:
         try:
             runs.append(read_run(folder))
@@ -58,9 +67,10 @@ def check_file(path: Path, *, force: bool) -> None:
     """
     if path.is_dir():
         raise InputError(Problem("--out", "expected a file, found a folder", str(path)))
-    if is_run(path.absolute().parent):
+    parent = path.absolute().parent
+    if is_run(parent) or is_sweep(parent):
         raise InputError(
-            Problem("--out", "expected a place outside of the run folder, which holds the run alone", str(path))
+            Problem("--out", "expected a place outside of the folder of results, which holds these alone", str(path))
         )
     if path.exists() and not force:
         raise InputError(Problem("--out", "exists; give --force to replace it", str(path)))

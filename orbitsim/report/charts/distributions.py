@@ -21,6 +21,7 @@ QUANTITIES = (
 )
 _MOST_POINTS = 600  # of a cumulative line: more than there are pixels
 _BINS = 40
+_PANEL_PX = 118
 
 
 class Series(NamedTuple):
@@ -53,7 +54,7 @@ def cumulative(series: Sequence[Series]) -> Figure:
                     "hovertemplate": "%{y:.1f} % within %{x:,.4g} s",
                 }
             )  # fmt: skip
-            rows.append(_row(one, column, words, values))
+            rows.append(_row(one, words, values))
         for scale in ("linear", "log"):
             views[f"{column}|{scale}"] = {
                 "data": traces,
@@ -83,38 +84,13 @@ def cumulative(series: Sequence[Series]) -> Figure:
 def histogram(series: Sequence[Series]) -> Figure:
     """Return histograms, one panel for each group, on bins that they share."""
     views: dict[str, dict[str, Any]] = {}
-    rows = []
+    rows: list[list[str]] = []
     for column, words in QUANTITIES:
         values_of = [_values(one, column) for one in series]
-        edges = _edges(np.concatenate(values_of) if values_of else np.empty(0))
-        domains = panels(max(1, len(series)), 0.09)
-        traces, notes = [], []
-        layout: dict[str, Any] = {"bargap": 0.04, "showlegend": False, "hovermode": "closest"}
-        most = 1
-        for index, (one, values) in enumerate(zip(series, values_of, strict=True)):
-            counts, _ = np.histogram(values, edges)
-            most = max(most, int(counts.max(initial=0)))
-            traces.append(
-                {
-                    "type": "bar", "name": in_plot(one.label), "x": figures((edges[1:] + edges[:-1]) / 2),
-                    "y": counts.tolist(), "width": figures(np.diff(edges)), "yaxis": f"y{suffix(index)}",
-                    "customdata": [f"{number(a)} to {number(b)} s" for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)],
-                    "hovertemplate": "%{customdata}: %{y} tasks",
-                    "marker": {"color": f"@{one.color}", "line": {"width": 0.5, "color": "@paper"}},
-                }
-            )  # fmt: skip
-            notes.append(
-                heading(in_plot(f"{one.label}, {len(values)} of {len(one.tasks)} delivered"), 0.0, domains[index][1])
-            )
-            rows += [
-                [f"{one.label}, {words.partition(' (')[0]}", f"{number(a)} to {number(b)}", str(int(count))]
-                for a, b, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts, strict=True)
-                if count
-            ]
-        for index in range(len(series)):
-            layout[f"yaxis{suffix(index)}"] = axis("tasks", domain=domains[index], range=[0, 1.08 * most], nticks=4)
-        layout["xaxis"] = axis(f"{words.partition(' (')[0]} [s]", anchor=f"y{suffix(max(0, len(series) - 1))}")
-        views[column] = {"data": traces, "layout": {**layout, "annotations": notes}}
+        every = np.concatenate(values_of) if values_of else np.empty(0)
+        for scale, edges in (("linear", _edges(every)), ("log", _log_edges(every))):
+            views[f"{column}|{scale}"] = _panels(series, values_of, edges, words.partition(" (")[0], scale)
+        rows += _counts(series, values_of, _edges(every), words.partition(" (")[0])
     return Figure(
         key="histogram",
         title="Histogram of delays",
@@ -122,9 +98,63 @@ def histogram(series: Sequence[Series]) -> Figure:
         alt="Histograms: number of delivered tasks by delay, one panel for each scheme.",
         views=views,
         table=Table("Histogram of delays", ["scheme and quantity", "bin [s]", "tasks"], rows, frozenset({1})),
-        choices=(Choice("quantity", "Show", [(column, words) for column, words in QUANTITIES]),),
-        height=max(300, 120 + 115 * len(series)),
+        choices=(
+            Choice("quantity", "Show", [(column, words) for column, words in QUANTITIES]),
+            Choice("scale", "Scale", [("linear", "linear"), ("log", "logarithmic")]),
+        ),
+        height=_panel_height(len(series)),
     )
+
+
+def _panel_height(n: int) -> int:
+    return 90 + _PANEL_PX * max(2, n)
+
+
+def _panels(
+    series: Sequence[Series],
+    values_of: Sequence[NDArray[np.float64]],
+    edges: NDArray[np.float64],
+    words: str,
+    scale: str,
+) -> dict[str, Any]:
+    """Return a panel for each group."""
+    n = max(1, len(series))
+    domains = panels(n, 0.3 / n)
+    traces, notes = [], []
+    layout: dict[str, Any] = {"bargap": 0.04, "showlegend": False, "margin": {"t": 30}}
+    most = 1
+    bins = [f"{number(a)} to {number(b)} s" for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
+    for index, (one, values) in enumerate(zip(series, values_of, strict=True)):
+        counts, _ = np.histogram(values, edges)
+        most = max(most, int(counts.max(initial=0)))
+        traces.append(
+            {
+                "type": "bar", "name": in_plot(one.label), "x": figures((edges[1:] + edges[:-1]) / 2),
+                "y": counts.tolist(), "width": figures(np.diff(edges)), "yaxis": f"y{suffix(index)}",
+                "customdata": bins, "hovertemplate": "%{customdata}: %{y} tasks",
+                "marker": {"color": f"@{one.color}", "line": {"width": 0.5, "color": "@paper"}},
+            }
+        )  # fmt: skip
+        text = in_plot(f"{one.label}, {len(values)} of {len(one.tasks)} delivered")
+        notes.append(heading(text, 0.0, domains[index][1]))
+    for index in range(len(series)):
+        layout[f"yaxis{suffix(index)}"] = axis("tasks", domain=domains[index], range=[0, 1.08 * most], nticks=4)
+    layout["xaxis"] = axis(f"{words} [s]", anchor=f"y{suffix(n - 1)}", type=scale)
+    return {"data": traces, "layout": {**layout, "annotations": notes}}
+
+
+def _counts(
+    series: Sequence[Series], values_of: Sequence[NDArray[np.float64]], edges: NDArray[np.float64], words: str
+) -> list[list[str]]:
+    """Return the bins that hold tasks as rows of a table."""
+    return [
+        [f"{one.label}, {words}", f"{number(a)} to {number(b)}", str(count)]
+        for one, values in zip(series, values_of, strict=True)
+        for a, b, count in zip(
+            edges[:-1].tolist(), edges[1:].tolist(), np.histogram(values, edges)[0].tolist(), strict=True
+        )
+        if count
+    ]
 
 
 def _values(one: Series, column: str) -> NDArray[np.float64]:
@@ -146,7 +176,18 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.arange(0.0, high + width, width)
 
 
-def _row(one: Series, column: str, words: str, values: NDArray[np.float64]) -> list[str]:
+def _log_edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return edges of bins of equal ratio; what is not above zero is in none of them."""
+    positive = values[values > 0.0]
+    if not len(positive):
+        return np.array([0.1, 1.0])
+    low, high = float(positive.min()), float(positive.max())
+    if high < 1.2 * low:
+        low, high = low / 1.1, high * 1.1
+    return np.geomspace(low * (1.0 - 1e-9), high * (1.0 + 1e-9), _BINS + 1)
+
+
+def _row(one: Series, words: str, values: NDArray[np.float64]) -> list[str]:
     found = distribution(values)
     return [
         one.label,

@@ -57,26 +57,32 @@ def rate_over_time(run: RunData) -> Figure:
         if not of_kind:
             continue
         present.append(kind)
-        traces = []
-        for index, (name, rows) in enumerate(of_kind.items()):
+        lines: dict[str, dict[str, Any]] = {}
+        for name, rows in of_kind.items():
             t_s, rate_bps = _stepped(rows)
             every = -(-len(t_s) // per_link)
             thinned |= every > 1
-            traces.append(
-                {
-                    "type": "scatter", "mode": "lines+markers", "name": in_plot(name), "connectgaps": False,
-                    "x": figures(t_s[::every] / HOUR_S), "y": figures(rate_bps[::every] / _MBPS),
-                    "line": {"color": f"@{sequence_name(index)}", "width": 1.5},
-                    "marker": {"size": 3.5, "color": f"@{sequence_name(index)}"},
-                    "hovertemplate": "%{x:.3f} h: %{y:,.4g} Mbit/s",
-                }
-            )  # fmt: skip
+            group = name.rpartition(">")[2] if kind == "downlink" else "crosslinks"
+            line = lines.setdefault(group, {"x": [], "y": [], "customdata": []})
+            line["x"] += [*figures(t_s[::every] / HOUR_S), None]
+            line["y"] += [*figures(rate_bps[::every] / _MBPS), None]
+            line["customdata"] += [in_plot(name)] * (len(t_s[::every]) + 1)
+        traces = [
+            {
+                "type": "scatter", "mode": "lines+markers", "name": in_plot(group), "connectgaps": False, **line,
+                "line": {"color": f"@{sequence_name(index)}", "width": 1.5},
+                "marker": {"size": 4, "color": f"@{sequence_name(index)}"},
+                "hovertemplate": "%{customdata}<br>%{x:.3f} h: %{y:,.4g} Mbit/s<extra></extra>",
+            }
+            for index, (group, line) in enumerate(lines.items())
+        ]  # fmt: skip
         views[kind] = {
             "data": traces,
             "layout": {
                 "xaxis": time_axis(run.span_s),
                 "yaxis": axis("rate [Mbit/s]", rangemode="tozero"),
                 "hovermode": "closest",
+                "showlegend": len(traces) > 1,
             },
         }
     n_all = run.tables["links"]["link"].nunique()

@@ -42,8 +42,8 @@ def basis(run: RunData) -> Section:
                 number(row.compute_s),
                 *(_part(value, row.compute_s) for value in (row.measured_s, row.modelled_s, row.published_s)),
                 number(row.codec_s),
-                "unknown" if row.energy_j != row.energy_j else energy(row.energy_j),
-                str(row.energy_origin) if isinstance(row.energy_origin, str) else "-",
+                "-" if not row.n_executions else "unknown" if row.energy_j != row.energy_j else energy(row.energy_j),
+                str(row.energy_origin) if row.n_executions and isinstance(row.energy_origin, str) else "-",
             ]
             for row in run.tables["devices"].itertuples()
         ]
@@ -70,7 +70,7 @@ def assumptions(run: RunData) -> Section:
     """Return the section with notes and the resolved scenario."""
     notes = [*run.warnings, *(str(note) for note in run.summary["notes"])]
     listed = "".join(f"<li>{in_html(note)}</li>" for note in notes)
-    workload = [[str(key), str(value)] for key, value in run.summary["workload"].items()]
+    workload = [[str(key), _amount(value)] for key, value in run.summary["workload"].items()]
     rows = [[key, value] for key, value in flattened(run.scenario.model_dump(mode="json"))]
     table = Table("The resolved scenario", ["key", "value"], rows, frozenset({1}), "scenario.json")
     return Section(
@@ -79,10 +79,14 @@ def assumptions(run: RunData) -> Section:
         "Everything that the scenario sets, defaults included; units stand in the names.",
         [
             f'<ul class="notes">{listed}</ul>' if listed else "",
-            Table("Size of the work of one task", ["key", "value"], workload, frozenset(), "summary.json"),
+            Table("Size of the work of one task", ["key", "value"], workload, frozenset({1}), "summary.json"),
             f'<details class="card"><summary>The resolved scenario, {len(rows)} keys</summary>{table.html(most=2000)}</details>',
         ],
     )
+
+
+def _amount(value: Any) -> str:
+    return f"{value:,.10g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
 def flattened(data: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

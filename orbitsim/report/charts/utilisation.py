@@ -17,6 +17,7 @@ from orbitsim.report.wording import figures, in_plot, number
 from orbitsim.results.wording import size
 
 MOST_PLACES = 48
+_SHOWN = ("processors", "links")
 _MOST_SLOTS = 400  # of the heat map: more are joined
 Busy = dict[str, dict[str, NDArray[np.float64]]]
 """Busy seconds in each slot, by scheme and place."""
@@ -69,33 +70,22 @@ def utilisation(run: RunData, counter: SlotCounter | None) -> Figure:
         return _means(run, table)
     views = {}
     height = 0
-    joined = False
+    left_out = False
     for scheme in run.schemes:
-        busy = counter.busy.get(scheme, {})
-        places = _order(run, scheme, busy)
-        joined |= len(busy) > len(places)
-        share = np.array([busy[place] for place in places]).reshape(-1, counter.n_slots) / counter.slot_s
-        middles_h = (np.arange(counter.n_slots) + 0.5) * counter.slot_s / HOUR_S
-        labels = [in_plot(place) for place in places]
-        height = max(height, 150 + 20 * len(places))
-        views[scheme] = {
-            "data": [
-                {
-                    "type": "heatmap", "x": figures(middles_h), "y": labels,
-                    "z": [figures(100.0 * row, 3) for row in share], "zmin": 0, "zmax": 100, "colorscale": "@heat",
-                    "colorbar": {"title": {"text": "busy [%]", "side": "right"}, "thickness": 12, "outlinewidth": 0},
-                    "xgap": 0.5, "ygap": 1, "hovertemplate": "%{y} at %{x:.2f} h: busy %{z:.3g} %<extra></extra>",
-                }
-            ],
-            "layout": {
-                "xaxis": time_axis(run.span_s, showgrid=False),
-                "yaxis": axis("", type="category", autorange="reversed", automargin=True, showgrid=False),
-                "height": 150 + 20 * len(places),
-            },
-        }  # fmt: skip
+        busy, kind_of = counter.busy.get(scheme, {}), _kinds(run, scheme)
+        for kind in _SHOWN:
+            of_kind = {
+                place: seconds
+                for place, seconds in busy.items()
+                if (kind_of.get(place) == "processor") == (kind == "processors")
+            }
+            places = _busiest(of_kind, kind_of)
+            left_out |= len(of_kind) > len(places)
+            views[f"{scheme}|{kind}"] = _view(run, counter, {place: busy[place] for place in places})
+            height = max(height, _height(len(places)))
     words = f"Share of each {number(counter.slot_s)} s that a processor or link is in service; a transfer that an outage interrupts counts as in service."
-    if joined:
-        words += f" The {MOST_PLACES} busiest places are shown."
+    if left_out:
+        words += f" Of each kind the {MOST_PLACES} busiest are shown."
     if run.scenario.run.backlog == "independent":
         words += " Tasks of this run are independent and do not share places: a place may be busy with several at once."
     return Figure(
@@ -105,23 +95,53 @@ def utilisation(run: RunData, counter: SlotCounter | None) -> Figure:
         alt="Heat map: how busy each processor and link is in each slot.",
         views=views,
         table=table,
-        choices=(Choice("scheme", "Scheme", [(scheme, scheme) for scheme in run.schemes]),),
-        height=height,
+        choices=(
+            Choice("scheme", "Scheme", [(scheme, scheme) for scheme in run.schemes]),
+            Choice("kind", "Show", [(kind, kind) for kind in _SHOWN]),
+        ),
+        height=_height(MOST_PLACES // 4),
     )
 
 
-def _order(run: RunData, scheme: str, busy: Mapping[str, Any]) -> list[str]:
-    """Return the busiest places: processors first, then links, each in order of name."""
-    kinds = dict(
-        zip(
-            run.of_scheme("resources", scheme)["place"].astype(str),
-            run.of_scheme("resources", scheme)["kind"],
-            strict=True,
-        )
-    )
-    rank = {"processor": 0, "isl": 1, "downlink": 2}
+def _view(run: RunData, counter: SlotCounter, busy: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
+    """Return the heat map of some places; its scale ends at 100 %, or where links that carry little end."""
+    share_pct = 100.0 * np.array(list(busy.values())).reshape(-1, counter.n_slots) / counter.slot_s
+    most_pct = float(share_pct.max(initial=0.0))
+    top_pct = next((top for top in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if most_pct <= top), 100.0)
+    middles_h = (np.arange(counter.n_slots) + 0.5) * counter.slot_s / HOUR_S
+    return {
+        "data": [
+            {
+                "type": "heatmap", "x": figures(middles_h), "y": [in_plot(place) for place in busy],
+                "z": [figures(row, 3) for row in share_pct], "zmin": 0, "zmax": top_pct, "colorscale": "@heat",
+                "colorbar": {
+                    "title": {"text": "busy [%]", "side": "right", "font": {"size": 13}}, "thickness": 12,
+                    "outlinewidth": 0,
+                },
+                "ygap": 1, "hovertemplate": "%{y} at %{x:.2f} h: busy %{z:.3g} %<extra></extra>",
+            }
+        ],
+        "layout": {
+            "xaxis": time_axis(run.span_s, showgrid=False),
+            "yaxis": axis("", type="category", autorange="reversed", automargin=True, showgrid=False),
+            "height": _height(len(busy)),
+        },
+    }  # fmt: skip
+
+
+def _height(n_places: int) -> int:
+    return 130 + 20 * max(4, n_places)
+
+
+def _kinds(run: RunData, scheme: str) -> dict[str, str]:
+    rows = run.of_scheme("resources", scheme)
+    return dict(zip(rows["place"].astype(str), rows["kind"].astype(str), strict=True))
+
+
+def _busiest(busy: Mapping[str, NDArray[np.float64]], kind_of: Mapping[str, str]) -> list[str]:
+    """Return the busiest places: crosslinks before downlinks, each in order of name."""
     most = sorted(busy, key=lambda place: (-float(busy[place].sum()), place))[:MOST_PLACES]
-    return sorted(most, key=lambda place: (rank.get(str(kinds.get(place)), 3), place))
+    return sorted(most, key=lambda place: (kind_of.get(place) == "downlink", place))
 
 
 def _means(run: RunData, table: Table) -> Figure:

@@ -224,7 +224,7 @@ def _sites(run: RunData) -> list[dict[str, Any]]:
                 "text": [in_plot(site.name) for site in sites] if len(sites) <= 12 else [],
                 "textposition": [_side(site.longitude_deg) for site in sites],
                 "customdata": [f"{in_plot(site.name)}<br>{site.latitude_deg:g} deg N, {site.longitude_deg:g} deg E" for site in sites],
-                "hovertemplate": "%{customdata}<extra></extra>",
+                "hovertemplate": "%{customdata}<extra></extra>", "cliponaxis": False,
                 "marker": {"size": 13, "color": color, "symbol": symbol, "line": {"width": 1, "color": "@paper"}},
             }
         )  # fmt: skip
@@ -239,7 +239,7 @@ def _dots(name: str, color: str, symbol: str, size: int) -> dict[str, Any]:
     """Return a trace whose points the page's script sets."""
     return {
         "type": "scatter", "mode": "markers", "name": name, "x": [], "y": [], "customdata": [],
-        "hovertemplate": "%{customdata}<extra></extra>",
+        "hovertemplate": "%{customdata}<extra></extra>", "cliponaxis": False,
         "marker": {"size": size, "color": color, "symbol": symbol, "line": {"width": 1, "color": "@paper"}},
     }  # fmt: skip
 
