@@ -13,8 +13,7 @@ from typing import Any
 
 from orbitsim import __version__
 from orbitsim.errors import OutputError
-from orbitsim.reproduce.setting import IDEALISED, Setting
-from orbitsim.scenario.sections import Run
+from orbitsim.reproduce.setting import IDEALISED, Setting, shared_stages
 from orbitsim.types.experiment import Bench
 
 _PARTS = ("queue_s", "compute_s", "codec_s", "isl_s", "downlink_s", "propagation_s", "contact_wait_s")
@@ -40,9 +39,8 @@ def simulate(setting: Setting) -> dict[str, Any]:
     """Run a setting and return its figures by scheme, as plain data."""
     from orbitsim.pipeline.run import run_scenario
 
-    fast = ('run.engine="vectorised"',) if "engine" in Run.model_fields else ()
-    scenario = setting.plus('run.record="tasks"', *fast).scenario()
-    result = run_scenario(scenario)
+    scenario = setting.plus('run.record="tasks"', 'run.engine="vectorised"').scenario()
+    result = run_scenario(scenario, stages=shared_stages())
     return {
         "schemes": {
             scheme: _figures(scheme, item, result.tables, scenario.clock.duration_s)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orbitsim.reproduce import words
 from orbitsim.reproduce.draw import delay_panels
 from orbitsim.reproduce.effects import effects_of, percent_below, real_effects
-from orbitsim.reproduce.grid import Point, delays_s, in_both, measure_grid, point_of, real_points
+from orbitsim.reproduce.grid import Point, delays_s, in_both, measure_grid, point_of
 from orbitsim.reproduce.needed import in_words, needed_factors
 from orbitsim.reproduce.reasons import NO_SINGLE, by_variation, joined, pace
 from orbitsim.reproduce.setting import PAPER, RESOLUTIONS, TABLE2_DOWNLINK_BPS, Setting, downlink
@@ -53,7 +53,6 @@ def measure(bench: Bench) -> dict[str, Any]:
         SETTING,
         axis,
         varied[:3] if bench.small else varied,
-        real_points=real_points(axis),
         real_variants={"50 deg off nadir": ("links.downlink.max_off_nadir_deg=50.0",)},
     )
     here = {point.label: SETTING.plus(*point.settings) for point in axis}

@@ -12,7 +12,6 @@ from orbitsim.reproduce.cells import one_task, restricted_mean_s, run_cells
 from orbitsim.reproduce.idealised import Idealised
 from orbitsim.reproduce.setting import Setting
 from orbitsim.reproduce.variations import Variation
-from orbitsim.scenario.sections import Run
 from orbitsim.types.experiment import Bench, Data
 
 
@@ -100,17 +99,6 @@ def measure_grid(
         "basis": found[f"idealised {points[-1].label}"]["compute"],
         "codec": found[f"idealised {points[-1].label}"]["codec"],
     }
-
-
-def real_points(points: Sequence[Point]) -> list[str]:
-    """Return the points whose day with real contacts can be simulated in reasonable time.
-
-    A day of 16K images is 18 million services: seconds for the vectorised engine, an hour for the event loop, which is
-    given the points of at most 2K.
-    """
-    if "engine" in Run.model_fields:
-        return [point.label for point in points]
-    return [point.label for point in points if point.label not in ("4K", "8K", "16K")]
 
 
 def _real(bench: Bench, setting: Setting) -> Setting:

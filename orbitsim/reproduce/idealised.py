@@ -23,7 +23,7 @@ from orbitsim.pipeline.space import Space
 from orbitsim.pipeline.work import Work, build_work
 from orbitsim.plan.evaluate import evaluate
 from orbitsim.plan.problem import Problem
-from orbitsim.reproduce.setting import IDEALISED, Setting
+from orbitsim.reproduce.setting import IDEALISED, Setting, shared_stages
 from orbitsim.types.plan import PlanResult
 
 AT_PEAK = "peak"
@@ -79,8 +79,8 @@ class Idealised:
     def __init__(self, setting: Setting, speed: Speed | None = None) -> None:
         self.setting = setting.plus(*IDEALISED)
         self.scenario = self.setting.scenario()
-        links = LinkBook(Space(self.scenario))
-        self.work = (speed or Speed()).apply(build_work(self.scenario))
+        links = LinkBook(Space(self.scenario, shared_stages()))
+        self.work = (speed or Speed()).apply(build_work(self.scenario, shared_stages()))
         self.desk = PlanDesk(self.scenario, self.work, RateBook(links, (), self.work.input_bytes))
         self.route = self.desk.default_route
         self.rates = self.desk.rates.at(self.route, 0.0)

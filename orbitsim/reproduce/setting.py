@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from orbitsim.loading import load_scenario
+from orbitsim.pipeline.stages import Stages
 from orbitsim.scenario import Scenario
 
 BASE = "leo12-vitg"
@@ -57,6 +59,12 @@ class Setting:
 def _last_of_each(settings: Sequence[str]) -> list[str]:
     """Keep the last change of every key."""
     return list({each.partition("=")[0]: each for each in settings}.values())
+
+
+@cache
+def shared_stages() -> Stages:
+    """Return what the runs of this process share: geometry, links and costs, each computed once."""
+    return Stages()
 
 
 IDEALISED = ('links.downlink.availability="always"', 'run.backlog="independent"')
