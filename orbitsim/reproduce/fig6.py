@@ -158,14 +158,15 @@ def draw(data: Data) -> Mapping[str, Figure]:
             axes.annotate(
                 "infeasible", (n, 0.03), xycoords=("data", "axes fraction"), rotation=90, ha="center", fontsize=7
             )
-        axes.set_ylim(bottom=0.0)
+        axes.set_ylim(0.0, 1.3 * max((delay_s for _, delay_s in known), default=1.0))
+        other.set_ylim(0.0, 1.3 * max((gb for _, gb in moved), default=1.0))
         axes.set_xticks([row["value"] for row in rows], [row["label"] for row in rows])
         axes.set_title(title)
         axes.set_xlabel("satellites that may compute")
         axes.set_ylabel("delay of a task [s]" if twin == "idealised" else "mean delay of a task [s]")
         axes.bar([0.0], [0.0], color="#c9ced4", label="bytes (right)")
         axes.set_xlim(min(row["value"] for row in rows) - 0.6, max(row["value"] for row in rows) + 0.6)
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper center", ncols=2)
     return {"fig6": figure}
 
 

@@ -214,6 +214,9 @@ def draw(data: Data) -> Mapping[str, Figure]:
                     places.append(at + (index - 1) * 0.27)
                     heights.append(moved[scheme])
             label = scheme if places else f"{scheme}: infeasible"
+            if not places:  # an entry of the legend without bars
+                axes.bar([0.0], [float("nan")], color=style.color.light, label=label)
+                continue
             bars = axes.bar(
                 places, [n / 1e9 for n in heights], width=0.25, color=style.color.light, label=label, zorder=2
             )

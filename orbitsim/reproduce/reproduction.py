@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from orbitsim import __version__
-from orbitsim.errors import InputError, OrbitsimError, OutputError, Problem
+from orbitsim.errors import InputError, OutputError, Problem
 from orbitsim.reproduce.document import write_table
 from orbitsim.reproduce.figures import draw_figures, require_matplotlib
+from orbitsim.reproduce.redo import RESULTS, result_of
 from orbitsim.reproduce.registry import load_experiment, missing_extra
 from orbitsim.results.provenance import provenance
 from orbitsim.results.store import write_json
-from orbitsim.types.experiment import Bench, Effect, Experiment, Finding, Progress
+from orbitsim.types.experiment import Bench, Experiment, Progress
 
-RESULTS = "results.json"
 TABLE = "table.md"
 _KEPT = "measured.json"
 
@@ -99,7 +99,7 @@ def reproduce(
                 raise
             outcome.notes.append(f"{experiment.name} left out: {'; '.join(str(p) for p in error.problems)}")
             continue
-        outcome.results[experiment.name] = _result(experiment, measured)
+        outcome.results[experiment.name] = result_of(experiment, measured)
         _write(lambda e=experiment, m=measured: draw_figures(e, m, work / "figures"), work)
     if not outcome.results:
         raise InputError([Problem("", note) for note in outcome.notes])
@@ -190,26 +190,6 @@ def _measured(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     # As it will be read: numbers and texts only, keys as texts.
     reread: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
     return reread
-
-
-def _result(experiment: Experiment, measured: Mapping[str, Any]) -> dict[str, Any]:
-    """Return everything about an experiment as plain data."""
-    findings: Sequence[Finding] = experiment.judge(measured)
-    effects: Sequence[Effect] = experiment.effects(measured) if experiment.effects is not None else ()
-    stated = [statement.name for statement in experiment.statements]
-    if [finding.statement for finding in findings] != stated:
-        raise OrbitsimError(f"{experiment.name}: found {[f.statement for f in findings]}, the statements are {stated}")
-    return {
-        "title": experiment.title,
-        "source": experiment.source,
-        "settings": list(experiment.settings),
-        "statements": [asdict(statement) for statement in experiment.statements],
-        "findings": [asdict(finding) for finding in findings],
-        "assumptions": [asdict(assumption) for assumption in experiment.assumptions],
-        "effects": [asdict(effect) for effect in effects],
-        "figures": sorted(experiment.draw(measured)),
-        "data": dict(measured),
-    }
 
 
 def _fill(work: Path, outcome: Reproduction, command: Sequence[str], *, small: bool) -> None:
