@@ -139,7 +139,10 @@ def _groups(chosen: Bookings, *, at_once: bool) -> list[tuple[int, Rows]]:
         runs = zip(firsts, [*firsts[1:], len(window)], strict=True)
         return [(int(window[first]), slice(first, stop)) for first, stop in runs if window[first] >= 0]
     found: list[tuple[int, Rows]] = []
-    for index in np.unique(window[window >= 0]).tolist():
+    indices, firsts_of = np.unique(window, return_index=True)
+    for index in indices[np.argsort(firsts_of)].tolist():
+        if index < 0:
+            continue
         rows = np.flatnonzero(window == index)
         first, stop = int(rows[0]), int(rows[-1]) + 1
         found.append((index, slice(first, stop) if stop - first == len(rows) else rows))

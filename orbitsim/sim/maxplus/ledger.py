@@ -168,7 +168,7 @@ class Ledger:
         later[known] = at_s[rows[known]] >= self._last_s[span][known]
         self._last_s[span][later] = at_s[rows[later]]
         self._last[span][later] = numbers[rows[later]]
-        for task in np.flatnonzero(later).tolist():
+        for task in np.flatnonzero(known).tolist():
             self._settle(first + task)
 
     def _settle(self, number: int) -> None:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from orbitsim.types.route import Route
 _MOST_WAITING = 1 << 18  # mini-batches released and not settled: bounds the memory of a slice
 
 _MOST_IN_PLACE = 100  # tries to get past one moment
+_MOST_CUTS = 500  # of slices, beyond which the event loop is faster
 
 
 class Simulation:
@@ -65,7 +67,7 @@ class Simulation:
         self.misses = Misses(world, self.dispatcher, self.ledger)
         self._slicer = TimeSlicer(self.numbering, self.dispatcher.deliver, held=job.execution == "serial")
         self._chain_ways: dict[tuple[int, int], tuple[tuple[Step, ...], Way]] = {}
-        self._n_unsettled = 0
+        self._n_unsettled = self._n_cuts = 0
         self._span_s = math.inf
         self._now_s = start_s
 
@@ -79,8 +81,10 @@ class Simulation:
             look_s = self.dispatcher.next_look_s(state, math.nextafter(state.now_s, -math.inf))
             stop_s = min(until_s, look_s, state.now_s + self._span_s)
             trial, done = self._try(stop_s)
-            if done.breach_s < stop_s:
-                stop_s = done.breach_s
+            ends_s = min(done.breach_s, done.cut_s)
+            is_cut = done.cut_s < stop_s and done.cut_s == ends_s
+            if ends_s < stop_s:
+                stop_s = ends_s
                 trial, done = self._try(stop_s)
                 self._span_s = max(2.0 * (stop_s - state.now_s), 1.0)
             else:
@@ -90,6 +94,11 @@ class Simulation:
                 raise UndeterminedError("contacts were missed again and again at the same moment")
             self.state = trial
             self._enter(done)
+            if is_cut:
+                self._n_cuts += 1
+                if self._n_cuts > _MOST_CUTS:
+                    raise UndeterminedError("deliveries cross the compute chains that they come from too often")
+                self._slicer.book(self.state, math.nextafter(stop_s, math.inf))
             self.misses.rebook(self.state, stop_s)
             self._look_again(stop_s)
             if stop_s >= until_s:
@@ -293,9 +302,8 @@ class Simulation:
 
     def servers(self) -> list[Server]:
         """Return the servers in the order in which they became part of a way."""
-        laid_s = self.state.laid_s
-        known = [server for server in self.network.servers if server.index in laid_s]
-        return sorted(known, key=lambda server: (laid_s[server.index], server.index))
+        servers = self.network.servers
+        return [servers[index] for index, _ in sorted(self.state.laid_s.items(), key=itemgetter(1))]
 
 
 class _Held(Mapping[int, Weights]):

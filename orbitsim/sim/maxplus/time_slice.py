@@ -35,11 +35,15 @@ class Slice:
     breach_s : float
         First moment at which something happens that the slice knows nothing of: a missed contact, or a contact that
         is looked for again. What lies after it is void. [s]
+    cut_s : float
+        First moment at which a delivery joins a queue that was served before its contact was chosen: what lies after it
+        is void too, and known in the next slice. [s]
     """
 
     services: list[Services] = field(default_factory=list)
     delivered: list[Flow] = field(default_factory=list)
     breach_s: float = math.inf
+    cut_s: float = math.inf
 
 
 Deliver = Callable[[NetworkState, Flow], float]
@@ -78,14 +82,15 @@ class TimeSlicer:
             self._serve(state, index, until_s, done)
         left = {index: len(state.inbox.get(index, ())) for index in before}
         if state.to_deliver:
-            self._book(state, until_s, done)
+            done.breach_s = min(done.breach_s, self.book(state, until_s))
             front, after = self._order(state)
             after = [index for index in (*front, *after) if index not in left]
         for index in after:
             self._serve(state, index, until_s, done)
-        for index, n_left in left.items():
-            if any(flow.at_s[0] < min(until_s, done.breach_s) for flow in state.inbox.get(index, ())[n_left:]):
-                raise UndeterminedError("deliveries cross the compute chains that they come from")
+        crossing = [float(f.at_s[0]) for index, n_left in left.items() for f in state.inbox.get(index, ())[n_left:]]
+        first_s = min(crossing, default=math.inf)
+        if first_s < until_s:
+            done.cut_s = first_s
         state.now_s = until_s
         return done
 
@@ -178,16 +183,20 @@ class TimeSlicer:
 
     # -- contacts ------------------------------------------------------------------------------------------------
 
-    def _book(self, state: NetworkState, until_s: float, done: Slice) -> None:
+    def book(self, state: NetworkState, until_s: float) -> float:
+        """Choose contacts for what reaches the end of its chain before a time; return the first breach. [s]"""
+        if not state.to_deliver:
+            return math.inf
         queue = queue_of(state.to_deliver)
         n_due = int(np.searchsorted(queue.at_s, until_s, side="left"))
         state.to_deliver = queue.rest(n_due)
         if not n_due:
-            return
+            return math.inf
         flow = np.zeros(n_due, dtype=np.int64) if queue.flow is None or queue.row is None else queue.flow[:n_due]
         row = np.arange(n_due) if queue.row is None else queue.row[:n_due]
         firsts = np.flatnonzero(np.diff(flow, prepend=-1)).tolist()
+        breach_s = math.inf
         for first, stop in zip(firsts, [*firsts[1:], n_due], strict=True):
             rows = slice(int(row[first]), int(row[stop - 1]) + 1)
-            run = queue.flows[int(flow[first])][rows]
-            done.breach_s = min(done.breach_s, self._deliver(state, run))
+            breach_s = min(breach_s, self._deliver(state, queue.flows[int(flow[first])][rows]))
+        return breach_s
