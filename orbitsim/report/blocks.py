@@ -125,10 +125,10 @@ class Figure:
     def html(self) -> str:
         """Return the figure as HTML; the script of the page draws into it."""
         controls = "".join(
-            f'<label for="{self.key}-{choice.key}">{in_html(choice.label)}</label>'
+            f'<span class="choice"><label for="{self.key}-{choice.key}">{in_html(choice.label)}</label>'
             f'<select id="{self.key}-{choice.key}" data-choice="{choice.key}">'
             + "".join(f'<option value="{in_html(value)}">{in_html(words)}</option>' for value, words in choice.options)
-            + "</select>"
+            + "</select></span>"
             for choice in self.choices
         )
         bar = f'<div class="controls" data-controls="{self.key}">{controls}</div>' if self.choices or self.extra else ""

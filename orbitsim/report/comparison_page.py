@@ -53,10 +53,12 @@ def comparison_page(runs: Sequence[RunData]) -> Page:
             ),
         ]
     sections += [
-        Section("differences", "What differs", "Keys of the resolved scenarios that are not the same.", [differences(labels, runs)]),
+        Section("differences", "What differs", "Keys of the resolved scenarios that are not the same.",
+        [differences(labels, runs)]),
         Section("provenance", "Provenance", "", [_provenance(labels, runs), _cite(runs)]),
     ]  # fmt: skip
-    return Page("Comparison", " and ".join([", ".join(labels[:-1]), labels[-1]]) if len(labels) < 4 else f"{len(labels)} runs",
+    return Page("Comparison", " and ".join([", ".join(labels[:-1]),
+    labels[-1]]) if len(labels) < 4 else f"{len(labels)} runs",
                 f"{len(runs)} runs: {listed(labels, 8)}", sections)  # fmt: skip
 
 

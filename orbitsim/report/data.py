@@ -95,6 +95,11 @@ class RunData:
                     yield part.to_pandas()
 
 
+def records(table: pd.DataFrame) -> list[Any]:
+    """Return the rows of a table as named tuples."""
+    return list(table.itertuples(index=False))
+
+
 def is_run(folder: Path) -> bool:
     """Return whether a folder looks like one of a run."""
     return (folder / SUMMARY).is_file()
@@ -182,7 +187,8 @@ def _read_table(path: Path, columns: Sequence[Column], summary: Mapping[str, Any
 
         with parquet.ParquetFile(path) as file:
             _check_schema(path, file.schema_arrow, columns, summary)
-            return file.read(columns=[column.name for column in columns]).to_pandas()
+            table: pd.DataFrame = file.read(columns=[column.name for column in columns]).to_pandas()
+            return table
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,9 +92,7 @@ def plotly_script() -> str:
     """
     if importlib.util.find_spec("plotly") is None:
         raise InputError("plotly not installed; needed here: pip install 'orbitsim[report]'")
-    from plotly.offline import get_plotlyjs
-
-    text = str(get_plotlyjs())
+    text = str(importlib.import_module("plotly.offline").get_plotlyjs())
     if "</script" in text.lower():
         raise InputError("expected a script of plotly that can stand in a page; install another version of plotly")
     return text

@@ -38,7 +38,8 @@ def run_page(run: RunData) -> Page:
     ]
     if run.schemes:
         sections += [
-            Section("delay", "Delay", "Where the time of a task goes, and how delays differ between tasks.", _delays(run)),
+            Section("delay", "Delay", "Where the time of a task goes, and how delays differ between tasks.",
+            _delays(run)),
             Section("pipeline", "Pipeline", "What the processors and links do.", _pipeline(run)),
             Section("planning", "Plans", "Who computes which layers, and what is compressed.", [plans(run)]),
         ]  # fmt: skip
@@ -53,11 +54,13 @@ def run_page(run: RunData) -> Page:
     return Page(
         "Run",
         scenario.name,
-        f"{number(run.span_s / 3600)} h from {scenario.clock.epoch_utc.day} {scenario.clock.epoch_utc:%B %Y %H:%M} UTC · {where} ·"
+        f"{number(run.span_s / 3600)} h from {scenario.clock.epoch_utc.day} {scenario.clock.epoch_utc:%B %Y %H:%M}"
+        f" UTC · {where} ·"
         f" {work.get('model', scenario.workload.model)}, {scenario.workload.images_per_task} images of"
         f" {scenario.workload.resolution} a task, {scenario.n_slots} slots of {number(scenario.clock.slot_s)} s",
         sections,
-        f"Run by orbitsim {run.summary['provenance'].get('version', 'of an unknown version')}. Opens without a network.",
+        f"Run by orbitsim {run.summary['provenance'].get('version', 'of an unknown version')}. Opens without a"
+        f" network.",
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 PROVENANCE = "provenance.json"
 RESULTS = "results.parquet"
 TIMES = "times.parquet"
+SOURCE = "sweep.toml"
 NEEDED = ("cell", "scheme", "status", "tasks", "delivered", "delay_mean_s", "service_mean_s")
 """Columns that a page of a sweep cannot do without."""
 
@@ -37,6 +39,8 @@ class SweepData:
         A row for each cell: what it took, and what reuse saved.
     axes : tuple of str
         Scenario paths that were swept, which are columns of `results`.
+    sampled : frozenset of str
+        Those that were drawn at random.
     warnings : tuple of str
         What the reader should know of the folder itself.
     """
@@ -46,6 +50,7 @@ class SweepData:
     results: pd.DataFrame
     times: pd.DataFrame | None
     axes: tuple[str, ...]
+    sampled: frozenset[str]
     warnings: tuple[str, ...]
 
     @property
@@ -90,21 +95,42 @@ def read_sweep(folder: Path) -> SweepData:
         warnings.append(f"written by orbitsim {written}, read by {__version__}: its table has the same columns")
     if times is None:
         warnings.append(f"{TIMES} is missing from the folder")
-    return SweepData(folder, provenance, results, times, axes, tuple(warnings))
+    return SweepData(folder, provenance, results, times, axes, _sampled(folder / SOURCE), tuple(warnings))
+
+
+def _sampled(path: Path) -> frozenset[str]:
+    """Return the axes that a sweep drew at random, as its own file says; none where it cannot be read."""
+    try:
+        sample = tomllib.loads(path.read_text(encoding="utf-8")).get("sample", {})
+    except (OSError, ValueError):
+        return frozenset()
+    axes = sample.get("axes", {}) if isinstance(sample, dict) else {}
+    return frozenset(_dotted(axes)) if isinstance(axes, dict) else frozenset()
+
+
+def _dotted(table: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted keys of nested tables down to those that hold what an axis is drawn from."""
+    for key, value in table.items():
+        if isinstance(value, Mapping) and not {"min", "max", "choices"} & set(value):
+            yield from _dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
 
 
 def _provenance(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        sweep = data["sweep"]
-        if not (isinstance(sweep["name"], str) and isinstance(sweep["axes"], dict)):
-            raise TypeError("name or axes")
+        str(data["sweep"]["name"]), dict(data["sweep"]["axes"])
     except FileNotFoundError:
-        raise InputError(Problem("", f"expected the folder of a sweep; there is no {path.name}", str(path.parent))) from None
+        raise InputError(
+            Problem("", f"expected the folder of a sweep; there is no {path.name}", str(path.parent))
+        ) from None
     except OSError as error:
         raise InputError(Problem("", f"cannot be read: {error.strerror or error}", str(path))) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(Problem("", f"expected the provenance of a sweep; it is damaged: {error}", str(path))) from None
+        raise InputError(
+            Problem("", f"expected the provenance of a sweep; it is damaged: {error}", str(path))
+        ) from None
     return dict(data)
 
 

@@ -82,7 +82,8 @@ def contact_timeline(run: RunData) -> Figure:
     return Figure(
         key="contacts",
         title="Contacts and outages",
-        caption="Edges of contacts are refined to 0.01 s; outages of crosslinks are seen at the steps of the clock." + note,
+        caption="Edges of contacts are refined to 0.01 s; outages of crosslinks are seen at the steps of the clock."
+        + note,
         alt="Bars over time: when each station or target is in contact with any satellite, when there is no contact,"
         " and the contacts of single satellites.",
         views={
@@ -99,7 +100,8 @@ def contact_timeline(run: RunData) -> Figure:
             }
         },
         table=Table(
-            "Contacts and outages", ["place", "what", "number", "total [s]", "share of time", "first from", "last until"],
+            "Contacts and outages", ["place", "what", "number", "total [s]", "share of time", "first from",
+            "last until"],
             rows, frozenset({1}), "contacts.parquet",
         ),
         height=max(240, 110 + 22 * len(lines)),

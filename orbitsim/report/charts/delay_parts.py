@@ -67,10 +67,13 @@ def delay_parts(groups: Sequence[Group]) -> Figure:
     return Figure(
         key="delay-parts",
         title="Where the delay goes",
-        caption="Means over delivered tasks; the parts of a task are those of its mini-batch delivered last, and add up to"
-        " its delay: its queueing is mostly behind earlier mini-batches, those of its own task among them. The panel on the right leaves out the wait for a contact, on a scale of its own."
+        caption="Means over delivered tasks; the parts of a task are those of its mini-batch delivered last, and add"
+        " up to"
+        " its delay: its queueing is mostly behind earlier mini-batches, those of its own task among them. The panel"
+        " on the right leaves out the wait for a contact, on a scale of its own."
         + (f" Nothing was delivered by: {', '.join(none)}." if none else ""),
-        alt="Stacked bars: mean seconds of each part of the delay for each scheme, with and without waiting for a contact.",
+        alt="Stacked bars: mean seconds of each part of the delay for each scheme, with and without waiting for a"
+        " contact.",
         views={"": {"data": traces, "layout": layout}},
         table=Table("Mean parts of the delay", columns, rows),
         height=170 + 46 * max(1, len(labels)),

@@ -8,7 +8,7 @@ import numpy as np
 
 from orbitsim.report.blocks import Figure, Table
 from orbitsim.report.charts.axes import HOUR_S, axis, time_axis
-from orbitsim.report.data import RunData
+from orbitsim.report.data import RunData, records
 from orbitsim.report.palette import scheme_style
 from orbitsim.report.wording import clock, duration, figures, in_plot
 
@@ -40,7 +40,8 @@ def deliveries(run: RunData) -> Figure:
     return Figure(
         key="deliveries",
         title="Tasks started and delivered",
-        caption="Each line counts the tasks whose last mini-batch has arrived. What lies between a line and the grey one"
+        caption="Each line counts the tasks whose last mini-batch has arrived. What lies between a line and the grey"
+        " one"
         " is still under way, or can no longer be delivered within the scenario.",
         alt="Step lines: tasks started, and tasks delivered by each scheme, over time.",
         views={
@@ -81,7 +82,7 @@ def delay_by_start(run: RunData) -> Figure:
                 "customdata": [
                     f"task {row.task}, delay {duration(row.delay_s)}<br>of it waiting for a contact"
                     f" {duration(row.contact_wait_s)}"
-                    for row in delivered.itertuples()
+                    for row in records(delivered)
                 ],
                 "hovertemplate": "%{customdata}",
                 "line": {"color": f"@{style.name}", "width": 1.2, "dash": style.dash},
@@ -97,7 +98,7 @@ def delay_by_start(run: RunData) -> Figure:
                 duration(row.service_s),
                 duration(row.contact_wait_s),
             ]
-            for row in tasks.itertuples()
+            for row in records(tasks)
         ]
     columns = ["scheme and task", "start [h:mm:ss]", "status", "delay", "service", "waiting for a contact"]
     return Figure(

@@ -50,7 +50,8 @@ def cumulative(series: Sequence[Series]) -> Figure:
             traces.append(
                 {
                     "type": "scatter", "mode": "lines", "name": in_plot(one.label), "x": figures(x),
-                    "y": figures(100.0 * y), "line": {"color": f"@{one.color}", "dash": one.dash, "width": 2.2, "shape": "hv"},
+                    "y": figures(100.0 * y), "line": {"color": f"@{one.color}", "dash": one.dash, "width": 2.2,
+                    "shape": "hv"},
                     "hovertemplate": "%{y:.1f} % within %{x:,.4g} s",
                 }
             )  # fmt: skip
@@ -59,7 +60,8 @@ def cumulative(series: Sequence[Series]) -> Figure:
             views[f"{column}|{scale}"] = {
                 "data": traces,
                 "layout": {
-                    "xaxis": axis(f"{words.partition(' (')[0]} [s]", type=scale, **({"rangemode": "tozero"} if scale == "linear" else {})),
+                    "xaxis": axis(f"{words.partition(' (')[0]} [s]", type=scale,
+                    **({"rangemode": "tozero"} if scale == "linear" else {})),
                     "yaxis": axis("share of all tasks [%]", range=[0, 102]),
                     "hovermode": "closest",
                 },
@@ -71,7 +73,8 @@ def cumulative(series: Sequence[Series]) -> Figure:
         " undelivered within the scenario.",
         alt="Step lines: the share of tasks delivered within a time, for each scheme.",
         views=views,
-        table=Table("Distribution of delays", ["scheme", "quantity", "n", "mean [s]", "median [s]", "95 % [s]", "max [s]"],
+        table=Table("Distribution of delays", ["scheme", "quantity", "n", "mean [s]", "median [s]", "95 % [s]",
+        "max [s]"],
                     rows, frozenset({1})),
         choices=(
             Choice("quantity", "Show", [(column, words) for column, words in QUANTITIES]),

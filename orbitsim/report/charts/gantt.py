@@ -80,16 +80,17 @@ class GanttData:
         joined = False
         for scheme in self._run.schemes:
             tasks = self._run.of_scheme("tasks", scheme).set_index("task")
+            starts_s = tasks["start_s"].to_dict()
             parts = self._parts[scheme]
             rows = pd.concat(parts, ignore_index=True) if parts else None
-            by_task = {int(task): part for task, part in rows.groupby("task")} if rows is not None else {}
+            by_task: dict[Any, Any] = dict(iter(rows.groupby("task"))) if rows is not None else {}
             found: list[dict[str, Any]] = []
             spent = 0
             for task in self._chosen[scheme]:
                 if spent >= budget:
                     break
                 part = by_task.get(task)
-                start_s = float(tasks.at[task, "start_s"])
+                start_s = float(starts_s[task])
                 lines = []
                 if part is not None:
                     joined |= len(part) > MOST_BARS_OF_TASK
@@ -109,12 +110,14 @@ class GanttData:
         }
         note = f" {n_left:,} more tasks are in batches.parquet." if n_left else ""
         if joined:
-            note += f" Tasks of more than {MOST_BARS_OF_TASK:,} bars are drawn as blocks of mini-batches that follow closely."
+            note += f" Tasks of more than {MOST_BARS_OF_TASK:,} bars are drawn as blocks of neighbouring mini-batches."
         return Figure(
             key="gantt",
             title="Pipeline of a task",
-            caption="Every bar is a mini-batch on a processor (p-00) or a link (p-00>p-01); neighbouring ones differ in shade."
-            " Bars above one another are computing and sending that overlap. A transfer that an outage interrupts is one"
+            caption="Every bar is a mini-batch on a processor (p-00) or a link (p-00>p-01); neighbouring ones differ"
+            " in shade."
+            " Bars above one another are computing and sending that overlap. A transfer that an outage interrupts is"
+            " one"
             " bar from its start to its end." + note,
             alt="Gantt chart: when each processor computes and each link sends the mini-batches of the chosen task.",
             views={"": {"data": [], "layout": {}}},
@@ -140,8 +143,8 @@ Bars = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]
 def _lines(part: pd.DataFrame, start_s: float) -> list[tuple[str, str, Bars]]:
     """Return places of a task in the order of their first bars, each with start, length and mini-batch of its bars."""
     found = []
-    for (place, service), rows in part.groupby(["place", "service"], sort=False):
-        rows = rows.sort_values("start_s", kind="stable")
+    for (place, service), of_place in part.groupby(["place", "service"], sort=False):
+        rows = of_place.sort_values("start_s", kind="stable")
         begin = rows["start_s"].to_numpy() - start_s
         length = rows["end_s"].to_numpy() - rows["start_s"].to_numpy()
         bars: Bars = (begin, length, rows["batch"].to_numpy(dtype=np.int32))

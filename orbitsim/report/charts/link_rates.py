@@ -25,7 +25,8 @@ def _chosen(run: RunData) -> dict[str, pd.DataFrame]:
     resources = run.tables.get("resources")
     carried: dict[str, float] = {}
     if resources is not None:
-        carried = resources.groupby(resources["place"].astype(str))["n_bytes"].sum().to_dict()
+        by_place = resources.groupby(resources["place"].astype(str))["n_bytes"].sum()
+        carried = {str(place): float(n_bytes) for place, n_bytes in by_place.items()}
     found: dict[str, pd.DataFrame] = {}
     for kind in ("downlink", "isl"):
         rows = links[links["kind"] == kind]
@@ -93,8 +94,8 @@ def rate_over_time(run: RunData) -> Figure:
     return Figure(
         key="rate-time",
         title="Rate of the links over time",
-        caption=f"{modes} At the steps of the clock, a gap while a link is closed; links with equal rates lie upon one another."
-        + note,
+        caption=f"{modes} At the steps of the clock, a gap while a link is closed; links with equal rates lie upon"
+        f" one another." + note,
         alt="Lines: rate of each link over time, interrupted while the link is closed.",
         views=views,
         table=_table(chosen),
@@ -130,7 +131,8 @@ def rate_over_geometry(run: RunData) -> Figure | None:
                     "type": "scatter", "mode": "markers", "name": in_plot(group),
                     "x": figures(of_one[column] / unit), "y": figures(of_one["rate_bps"] / _MBPS),
                     "customdata": [in_plot(name) for name in of_one["link"].astype(str)],
-                    "hovertemplate": f"%{{customdata}}<br>%{{x:,.4g}} {'deg' if unit == 1.0 else 'km'}: %{{y:,.4g}} Mbit/s<extra></extra>",
+                    "hovertemplate": f"%{{customdata}}<br>%{{x:,.4g}} {'deg' if unit == 1.0 else 'km'}: %{{y:,.4g}}"
+                    f" Mbit/s<extra></extra>",
                     "marker": {"size": 5, "opacity": 0.6, "color": f"@{sequence_name(index)}"},
                 }
             )  # fmt: skip
@@ -152,7 +154,8 @@ def rate_over_geometry(run: RunData) -> Figure | None:
         caption="Each point is an open link at a step of the clock (every so many where there are thousands).",
         alt="Points: rate of open links against the elevation of the satellite over the station, or the distance.",
         views=views,
-        table=Table("Rates by elevation and distance", ["what", "from", "to", "samples", "lowest", "median", "highest"], rows_of),
+        table=Table("Rates by elevation and distance", ["what", "from", "to", "samples", "lowest", "median",
+        "highest"], rows_of),
         choices=(Choice("against", "Show", [(key, words[key][0]) for key in views]),),
         height=340,
     )  # fmt: skip

@@ -52,7 +52,8 @@ def means(labels: Sequence[str], runs: Sequence[RunData]) -> Figure:
     return Figure(
         key="means",
         title="The runs side by side",
-        caption="Means over the tasks that a scheme delivers, which need not be the same ones in every run: see how many"
+        caption="Means over the tasks that a scheme delivers, which need not be the same ones in every run: see how"
+        " many"
         " those are. No bar where a scheme cannot run or delivers nothing.",
         alt="Grouped bars: mean delay, mean service time or number of delivered tasks of each scheme in each run.",
         views=views,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from orbitsim.report.blocks import Choice, Figure, Table
 from orbitsim.report.charts.axes import HOUR_S, axis, time_axis
-from orbitsim.report.data import RunData
+from orbitsim.report.data import RunData, records
 from orbitsim.report.palette import sequence_name
 from orbitsim.report.wording import clock, figures, in_plot, number
 
@@ -55,7 +55,8 @@ def plan_spans(rows: pd.DataFrame, span_s: float) -> list[Span]:
         first = answer[0]
         if first.changed:
             last_of_route[first.route] = tuple(
-                Stage(str(row.node), int(row.layer_start), int(row.layer_stop), None if row.ratio != row.ratio else float(row.ratio))
+                Stage(str(row.node), int(row.layer_start), int(row.layer_stop),
+                None if row.ratio != row.ratio else float(row.ratio))
                 for row in answer
             )  # fmt: skip
         stages = last_of_route.get(first.route)
@@ -74,7 +75,7 @@ def plan_spans(rows: pd.DataFrame, span_s: float) -> list[Span]:
 def _answers(rows: pd.DataFrame) -> Iterator[list[Any]]:
     """Yield the rows of one answer after another: a new one begins with the first node of its route."""
     answer: list[Any] = []
-    for row in rows.itertuples():
+    for row in records(rows):
         if row.position == 0 and answer:
             yield answer
             answer = []
@@ -97,8 +98,10 @@ def plans(run: RunData) -> Figure:
     return Figure(
         key="plans",
         title="Plan over time",
-        caption="Above: how many layers each node computes, from the answer of the planner that changed the plan to the next"
-        " (a bar without computing nodes only relays). Below: bytes that the codec keeps of an fp32 activation, hop by hop; a"
+        caption="Above: how many layers each node computes, from the answer of the planner that changed the plan to"
+                " the next"
+        " (a bar without computing nodes only relays). Below: bytes that the codec keeps of an fp32 activation, hop"
+        " by hop; a"
         " hop that carries raw tiles or results has none." + note,
         alt="Stacked bars over time: layers of the model on each node; and lines of the codec's ratio on each hop.",
         views=views,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orbitsim.report.blocks import Section, Table
-from orbitsim.report.data import RunData
+from orbitsim.report.data import RunData, records
 from orbitsim.report.wording import in_html, number
 from orbitsim.results.wording import energy, share
 
@@ -45,7 +45,7 @@ def basis(run: RunData) -> Section:
                 "-" if not row.n_executions else "unknown" if row.energy_j != row.energy_j else energy(row.energy_j),
                 str(row.energy_origin) if row.n_executions and isinstance(row.energy_origin, str) else "-",
             ]
-            for row in run.tables["devices"].itertuples()
+            for row in records(run.tables["devices"])
         ]
         columns = ["scheme and device", "executions", "computing [s]", "measured", "modelled", "published", "codec [s]",
                    "energy", "origin of energy"]  # fmt: skip
@@ -56,7 +56,8 @@ def basis(run: RunData) -> Section:
     return Section(
         "basis",
         "What the figures rest on",
-        "Measured: timed on that very device. Published: printed by others. Modelled: computed from either by a formula."
+        "Measured: timed on that very device. Published: printed by others. Modelled: computed from either by a"
+        " formula."
         " What the scenario sets without a source is an assumption, listed below.",
         items,
     )
@@ -72,6 +73,7 @@ def assumptions(run: RunData) -> Section:
     listed = "".join(f"<li>{in_html(note)}</li>" for note in notes)
     workload = [[str(key), _amount(value)] for key, value in run.summary["workload"].items()]
     rows = [[key, value] for key, value in flattened(run.scenario.model_dump(mode="json"))]
+    heading = f"The resolved scenario, {len(rows)} keys"
     table = Table("The resolved scenario", ["key", "value"], rows, frozenset({1}), "scenario.json")
     return Section(
         "assumptions",
@@ -80,7 +82,7 @@ def assumptions(run: RunData) -> Section:
         [
             f'<ul class="notes">{listed}</ul>' if listed else "",
             Table("Size of the work of one task", ["key", "value"], workload, frozenset({1}), "summary.json"),
-            f'<details class="card"><summary>The resolved scenario, {len(rows)} keys</summary>{table.html(most=2000)}</details>',
+            f'<details class="card"><summary>{in_html(heading)}</summary>{table.html(most=2000)}</details>',
         ],
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,11 @@ class Axis:
     Attributes
     ----------
     name : str
-        Its scenario path; with the paths that always change together with it.
+        Its scenario path.
+    twins : tuple of str
+        Paths that always change together with it.
     label : str
-        The same with its unit.
+        Its path with its unit.
     values : list
         Its values, in their order.
     at : list of int
@@ -52,6 +54,7 @@ class Axis:
     """
 
     name: str
+    twins: tuple[str, ...]
     label: str
     values: list[Any]
     at: list[int]
@@ -66,23 +69,29 @@ def sweep_axes(sweep: SweepData) -> list[Axis]:
     for name in sweep.axes:
         column = sweep.results[name]
         codes, uniques = pd.factorize(column, use_na_sentinel=False)
-        values = [None if isinstance(v, float) and np.isnan(v) else getattr(v, "item", lambda v=v: v)() for v in uniques]
+        values = [
+            None if isinstance(v, float) and np.isnan(v) else getattr(v, "item", lambda v=v: v)() for v in uniques
+        ]
         numeric = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
         if numeric:
             order = np.argsort(np.array(values, dtype=np.float64), kind="stable")
             rank = np.empty_like(order)
             rank[order] = np.arange(len(order))
             codes, values = rank[codes], [values[i] for i in order]
-        twin = next((axis for axis in found if _together(axis.at, codes.tolist())), None)
+        sampled = name in sweep.sampled
+        twin = None if sampled else next((axis for axis in found if _together(axis.at, codes.tolist())), None)
         if twin is not None:
-            found[found.index(twin)] = Axis(
-                f"{twin.name} with {name}", twin.label, twin.values, twin.at, twin.numeric, twin.log, twin.continuous
-            )
+            found[found.index(twin)] = replace(twin, twins=(*twin.twins, name))
             continue
-        log = numeric and min(values) > 0 and max(values) / min(values) >= _LOG_FROM
+        log = numeric and _spans_orders([float(value) for value in values if value is not None])
         shown = values if numeric else ["not set" if value is None else str(value) for value in values]
-        found.append(Axis(name, _label(name), shown, codes.tolist(), numeric, log, numeric and len(values) > MOST_VALUES))
+        continuous = numeric and (sampled or len(values) > MOST_VALUES)
+        found.append(Axis(name, (), _label(name), shown, codes.tolist(), numeric, log, continuous))
     return [axis for axis in found if len(axis.values) > 1]
+
+
+def _spans_orders(values: list[float]) -> bool:
+    return min(values) > 0.0 and max(values) / min(values) >= _LOG_FROM
 
 
 def _together(a: list[int], b: list[int]) -> bool:
@@ -142,8 +151,6 @@ def sweep_figures(sweep: SweepData) -> list[Figure]:
     extra = _extra(sweep, axes)
     if not axes or not extra["quantities"]:
         return []
-    if extra["scattered"]:
-        extra["axes"] = [{**axis, "continuous": axis["numeric"]} for axis in extra["axes"]]
     numeric = [axis.name for axis in axes if axis.numeric]
     x = (numeric or [axis.name for axis in axes])[0]
     others = [axis.name for axis in axes if axis.name != x]
@@ -157,12 +164,14 @@ def sweep_figures(sweep: SweepData) -> list[Figure]:
         Figure(
             key="sweep-lines",
             title="Schemes over an axis",
-            caption="One panel for each value of an axis; the other axes are held at the values chosen." + caution + note,
+            caption="One panel for each value of an axis; the other axes are held at the values chosen."
+            + caution
+            + note,
             alt="Lines or points: the chosen quantity of each scheme over the chosen axis, in panels by another axis.",
             views={},
             height=420,
             kind="sweep-lines",
-            extra={**extra, "first": {"x": x, "panels": few[0] if few and not extra["scattered"] else "-"}},
+            extra={**extra, "first": {"x": x, "panels": few[0] if few else "-"}},
         )
     ]
     if len(axes) > 1 and len(extra["schemes"]) > 1:
@@ -170,8 +179,9 @@ def sweep_figures(sweep: SweepData) -> list[Figure]:
             Figure(
                 key="sweep-winner",
                 title="The best scheme over two axes",
-                caption="Colour: the scheme with the best value of all that ran in a cell. Figure: the value of the next one"
-                " over the best (the inverse where more is better); tie: equal to nine digits." + caution + note,
+                caption="Colour: the scheme with the best value of all that ran in a cell; a second name after = has"
+                " the same"
+                " value to nine digits. Figure: by how much the next value is worse." + caution + note,
                 alt="Map of fields: the best scheme for each pair of values of two axes, and its margin.",
                 views={},
                 height=420,
@@ -195,7 +205,10 @@ def sweep_table(sweep: SweepData) -> Table:
                 str(row["status"]),
                 share,
                 *(seconds(_known(row.get(key))) for key in ("delay_mean_s", "delay_p95_s", "service_mean_s")),
-                *("-" if (value := _known(row.get(key))) is None else size(value) for key in ("isl_bytes", "downlink_bytes")),
+                *(
+                    "-" if (value := _known(row.get(key))) is None else size(value)
+                    for key in ("isl_bytes", "downlink_bytes")
+                ),
                 "-" if not ok else "unknown" if (value := _known(row.get("energy_j"))) is None else energy(value),
             ]
         )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from orbitsim.report.blocks import Choice, Figure, Table
 from orbitsim.report.charts.axes import HOUR_S, axis, time_axis
-from orbitsim.report.data import RunData
+from orbitsim.report.data import RunData, records
 from orbitsim.report.palette import scheme_style
 from orbitsim.report.wording import figures, in_plot, number
 from orbitsim.results.wording import size
@@ -51,7 +51,7 @@ def busy_by_slot(
     start_s: NDArray[np.float64], end_s: NDArray[np.float64], slot_s: float, n_slots: int
 ) -> NDArray[np.float64]:
     """Return how much of some intervals lies in each slot; they may overlap, and span slots. [s]"""
-    edges = slot_s * np.arange(n_slots + 1)
+    edges = slot_s * np.arange(n_slots + 1, dtype=np.float64)
     starts, ends = np.clip(start_s, 0.0, edges[-1]), np.clip(end_s, 0.0, edges[-1])
     # Time before a moment t that intervals cover is the sum of max(0, t - start) less that of max(0, t - end).
     return np.diff(_ramps(np.sort(starts), edges) - _ramps(np.sort(ends), edges))
@@ -60,7 +60,8 @@ def busy_by_slot(
 def _ramps(ordered: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the sum of max(0, t - x) over ordered x, for each t."""
     before = np.searchsorted(ordered, at, side="left")
-    return before * at - np.concatenate([[0.0], np.cumsum(ordered)])[before]
+    total: NDArray[np.float64] = before * at - np.concatenate([[0.0], np.cumsum(ordered)])[before]
+    return total
 
 
 def utilisation(run: RunData, counter: SlotCounter | None) -> Figure:
@@ -83,7 +84,10 @@ def utilisation(run: RunData, counter: SlotCounter | None) -> Figure:
             left_out |= len(of_kind) > len(places)
             views[f"{scheme}|{kind}"] = _view(run, counter, {place: busy[place] for place in places})
             height = max(height, _height(len(places)))
-    words = f"Share of each {number(counter.slot_s)} s that a processor or link is in service; a transfer that an outage interrupts counts as in service."
+    words = (
+        f"Share of each {number(counter.slot_s)} s that a processor or link is in service; a transfer that an"
+        " outage interrupts counts as in service."
+    )
     if left_out:
         words += f" Of each kind the {MOST_PLACES} busiest are shown."
     if run.scenario.run.backlog == "independent":
@@ -163,7 +167,8 @@ def _means(run: RunData, table: Table) -> Figure:
     return Figure(
         key="utilisation",
         title="Utilisation of processors and links",
-        caption='Mini-batches were not recorded (run.record = "tasks"), so there is no utilisation by slot: means over the'
+        caption='Mini-batches were not recorded (run.record = "tasks"), so there is no utilisation by slot: means'
+        " over the"
         " time in which a place could have served."
         + (f" The {MOST_PLACES} busiest places are shown." if len(mean) > MOST_PLACES else ""),
         alt="Bars: mean utilisation of each processor and link for each scheme.",
@@ -188,7 +193,7 @@ def _table(run: RunData) -> Table:
     rows = [
         [f"{row.scheme}, {row.place}", str(row.kind), number(row.busy_s), number(row.open_s), f"{row.utilisation:.3%}",
          size(row.n_bytes), f"{row.n_served:,}"]
-        for row in run.tables["resources"].itertuples()
+        for row in records(run.tables["resources"])
     ]  # fmt: skip
     columns = ["scheme and place", "kind", "busy [s]", "open [s]", "utilisation", "carried", "mini-batches served"]
     return Table("Utilisation over the whole scenario", columns, rows, frozenset({1}), "resources.parquet")

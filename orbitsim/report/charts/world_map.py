@@ -14,7 +14,7 @@ from orbitsim.orbit import geometry
 from orbitsim.pipeline.space import Space
 from orbitsim.report.blocks import Figure, Table
 from orbitsim.report.charts.axes import axis
-from orbitsim.report.data import RunData
+from orbitsim.report.data import RunData, records
 from orbitsim.report.wording import clock, figures, in_plot, number
 
 MOST_SATELLITES = 300  # whose places over time are on the page
@@ -83,9 +83,11 @@ def world_map(run: RunData) -> Figure | str:
     return Figure(
         key="map",
         title="Map",
-        caption=f"Satellites at the moment that the slider sets. The thin line is the ground track of the sensor {sensor} from"
+        caption=f"Satellites at the moment that the slider sets. The thin line is the ground track of the sensor"
+        f" {sensor} from"
         f" the start on, a ring the area around a station in which a satellite is in contact (from {mask} up), a small"
-        f" dot a satellite at the highest point of a contact.{note} Land: Natural Earth (public domain), equirectangular.",
+        f" dot a satellite at the highest point of a contact.{note} Land: Natural Earth (public domain),"
+        f" equirectangular.",
         alt="World map: stations, targets, the ground track of the sensing satellite and the places of the satellites.",
         views={"": {"data": traces, "layout": layout}},
         height=560,
@@ -109,7 +111,7 @@ def _frames(run: RunData, space: Space) -> tuple[FloatArray, list[str], FloatArr
     frames_s = np.linspace(0.0, run.span_s, max(2, n))
     names = list(space.constellation.names)
     if len(names) > MOST_SATELLITES:
-        places = run.tables["resources"]["place"].astype(str) if "resources" in run.tables else []
+        places: Any = run.tables["resources"]["place"].astype(str) if "resources" in run.tables else []
         used = {node for place in places for node in place.split(">")} | {run.scenario.workload.sensor}
         kept = [name for name in names if name in used][:MOST_SATELLITES]
         others = [name for name in names if name not in used]
@@ -136,7 +138,8 @@ def _track(run: RunData, space: Space) -> dict[str, Any]:
     longitude_deg, latitude_deg = _below(space.ephemeris.positions_m(t_s, [space.sensor]))
     x, y = _broken(longitude_deg[0], latitude_deg[0])
     return {
-        "type": "scatter", "mode": "lines", "name": in_plot(f"ground track of {run.scenario.workload.sensor}, first {span_s / 3600:.1f} h"),
+        "type": "scatter", "mode": "lines", "name": in_plot(f"ground track of {run.scenario.workload.sensor}, first"
+        f" {span_s / 3600:.1f} h"),
         "x": figures(x, 5), "y": figures(y, 5), "line": {"width": 1.2, "color": "@sky"}, "hoverinfo": "skip",
     }  # fmt: skip
 
@@ -155,7 +158,7 @@ def _peaks(run: RunData, space: Space) -> list[dict[str, Any]]:
     if not len(thin):
         return []
     x, y, hover = [], [], []
-    for row in thin.itertuples():
+    for row in records(thin):
         position_m = space.ephemeris.positions_m([row.peak_s], [space.constellation.index[str(row.satellite)]])
         longitude_deg, latitude_deg = _below(position_m)
         x.append(float(longitude_deg[0, 0]))
@@ -166,7 +169,8 @@ def _peaks(run: RunData, space: Space) -> list[dict[str, Any]]:
         )
     return [
         {
-            "type": "scatter", "mode": "markers", "name": "highest points of contacts", "x": figures(x, 5), "y": figures(y, 5),
+            "type": "scatter", "mode": "markers", "name": "highest points of contacts", "x": figures(x, 5),
+            "y": figures(y, 5),
             "customdata": hover, "hovertemplate": "%{customdata}<extra></extra>",
             "marker": {"size": 4.5, "color": "@green", "opacity": 0.75},
         }
@@ -191,7 +195,8 @@ def _rings(run: RunData, space: Space) -> list[dict[str, Any]]:
         y_all += [*y.tolist(), float("nan")]
     return [
         {
-            "type": "scatter", "mode": "lines", "name": "in contact within", "x": figures(x_all, 5), "y": figures(y_all, 5),
+            "type": "scatter", "mode": "lines", "name": "in contact within", "x": figures(x_all, 5),
+            "y": figures(y_all, 5),
             "line": {"width": 1.6, "color": "@green", "dash": "dot"}, "hoverinfo": "skip",
         }
     ]  # fmt: skip
@@ -223,7 +228,10 @@ def _sites(run: RunData) -> list[dict[str, Any]]:
                 "y": [site.latitude_deg for site in sites],
                 "text": [in_plot(site.name) for site in sites] if len(sites) <= 12 else [],
                 "textposition": [_side(site.longitude_deg) for site in sites],
-                "customdata": [f"{in_plot(site.name)}<br>{site.latitude_deg:g} deg N, {site.longitude_deg:g} deg E" for site in sites],
+                "customdata": [
+                    f"{in_plot(site.name)}<br>{site.latitude_deg:g} deg N, {site.longitude_deg:g} deg E"
+                    for site in sites
+                ],
                 "hovertemplate": "%{customdata}<extra></extra>", "cliponaxis": False,
                 "marker": {"size": 13, "color": color, "symbol": symbol, "line": {"width": 1, "color": "@paper"}},
             }

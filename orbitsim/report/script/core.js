@@ -116,6 +116,12 @@ function table(caption, columns, rows) {
   return box;
 }
 
+function choice(parent, id, label) {
+  const pair = parent.appendChild(element("span", { className: "choice" }));
+  pair.appendChild(element("label", { textContent: label, htmlFor: id }));
+  return pair.appendChild(element("select", { id }));
+}
+
 // ---- plain figures: a view for each setting of the choices --------------------------------------------------
 function plain(key, figure) {
   const selects = [...(control(key)?.querySelectorAll("select") ?? [])];

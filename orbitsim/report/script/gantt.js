@@ -23,9 +23,7 @@ function gantt(key, figure) {
   const extra = figure.extra;
   const bar = control(key);
   const scheme = bar.querySelector("select");
-  const label = bar.appendChild(element("label", { textContent: "Task", htmlFor: `${key}-task` }));
-  const task = bar.appendChild(element("select", { id: `${key}-task` }));
-  label.after(task);
+  const task = choice(bar, `${key}-task`, "Task");
   const zooms = [["whole", "Whole task"], ["compute", "Computing"], ["downlink", "Downlink"]].map(([name, text]) => {
     const button = bar.appendChild(element("button", { type: "button", textContent: text }));
     button.addEventListener("click", () => { zoom = name; show(); });

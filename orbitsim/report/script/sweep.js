@@ -8,8 +8,7 @@ function sweepTools(key, figure, roles) {
   const discrete = extra.axes.filter((axis) => !axis.continuous);
   const select = (name, label, options, value) => {
     const id = `${key}-${name}`;
-    bar.appendChild(element("label", { textContent: label, htmlFor: id }));
-    const made = bar.appendChild(element("select", { id }));
+    const made = choice(bar, id, label);
     made.dataset.choice = name;
     made.replaceChildren(...options.map(([word, text]) => element("option", { value: word, textContent: text })));
     if (value !== undefined) made.value = value;
@@ -33,8 +32,7 @@ function sweepTools(key, figure, roles) {
     for (const axis of discrete) {
       if (used.has(axis.name) || axis.values.length < 2) continue;
       const id = `${key}-at-${extra.axes.indexOf(axis)}`;
-      filters.appendChild(element("label", { textContent: axis.name, htmlFor: id }));
-      const made = filters.appendChild(element("select", { id }));
+      const made = choice(filters, id, axis.name);
       const options = axis.values.map((value, i) => [String(i), valueText(value)]);
       if (extra.allowAll) options.push([ALL, "all"]);
       made.replaceChildren(...options.map(([word, text]) => element("option", { value: word, textContent: text })));
@@ -58,11 +56,15 @@ function sweepTools(key, figure, roles) {
   return { extra, chosen, rows, wire, axisOf, select, quantity: () => extra.quantities.find((q) => q.key === chosen.quantity.value) };
 }
 
-const valueText = (value) => (typeof value === "number" ? format(value, 6) : String(value));
+function valueText(value) {
+  if (typeof value !== "number") return String(value);
+  for (const [factor, prefix] of [[1e12, "T"], [1e9, "G"], [1e6, "M"]]) if (Math.abs(value) >= factor) return `${format(value / factor)} ${prefix}`;
+  return format(value, 6);
+}
 const axisType = (axis) => (axis.numeric ? (axis.log ? "log" : "linear") : "category");
 const axisLayout = (axis) => ({
   title: { text: esc(axis.label) }, type: axisType(axis),
-  ...(axis.numeric ? (axis.log ? { exponentformat: "power", dtick: 1 } : {}) : { categoryorder: "array", categoryarray: axis.values.map(esc) }),
+  ...(axis.numeric ? (axis.log ? { exponentformat: "SI", dtick: 1 } : {}) : { categoryorder: "array", categoryarray: axis.values.map(esc) }),
 });
 const placed = (axis, row) => (axis.numeric ? axis.values[axis.at[row]] : esc(axis.values[axis.at[row]]));
 
@@ -142,14 +144,17 @@ function sweepWinner(key, figure) {
     const sign = quantity.best === "min" ? 1 : -1;
     const points = [...cells.values()].map((rows) => {
       rows.sort((a, b) => sign * (values[a] - values[b]) || extra.scheme[a] - extra.scheme[b]);
-      const [best, second] = rows;
+      const best = rows[0];
+      const isSame = (row) => Math.abs(values[row] - values[best]) <= 1e-9 * Math.abs(values[best]);
+      const same = rows.slice(1).filter(isSame);
+      const second = rows.find((row) => !isSame(row));
       const ratio = second === undefined ? NaN : sign > 0 ? values[second] / values[best] : values[best] / values[second];
-      const same = second !== undefined && Math.abs(values[second] - values[best]) <= 1e-9 * Math.abs(values[best]);
       return { best, second, ratio, same };
     });
-    const words = ({ second, ratio, same }) => (second === undefined ? "alone" : same ? "tie" : Number.isFinite(ratio) ? `${ratio < 10 ? ratio.toFixed(2) : format(ratio, 3)}x` : "");
-    const hover = (point) => `${extra.axes.map((axis) => `${esc(axis.name)} = ${esc(valueText(axis.values[axis.at[point.best]]))}`).join("<br>")}<br>best: ${esc(extra.schemes[extra.scheme[point.best]])}, ${format(values[point.best])} ${quantity.unit}`
-      + (point.second === undefined ? "<br>no other scheme" : `<br>next: ${esc(extra.schemes[extra.scheme[point.second]])}, ${format(values[point.second])} ${quantity.unit} (${words(point)})`);
+    const margin = ({ second, ratio }) => (second === undefined || !Number.isFinite(ratio) ? "" : ratio < 2 ? `${format(100 * (ratio - 1), 2)} %` : `${format(ratio, 3)}x`);
+    const names = ({ best, same }) => [best, ...same].map((row) => extra.schemes[extra.scheme[row]]).join(" = ");
+    const hover = (point) => `${extra.axes.map((axis) => `${esc(axis.name)} = ${esc(valueText(axis.values[axis.at[point.best]]))}`).join("<br>")}<br>best: ${esc(names(point))}, ${format(values[point.best])} ${quantity.unit}`
+      + (point.second === undefined ? "<br>no other value" : `<br>next: ${esc(extra.schemes[extra.scheme[point.second]])}, ${format(values[point.second])} ${quantity.unit} (${margin(point)})`);
     const legend = extra.schemes.map((scheme, s) => ({
       type: "scatter", mode: "markers", name: esc(scheme), x: [null], y: [null], hoverinfo: "skip",
       marker: { color: `@${extra.styles[s].color}`, symbol: "square", size: 11 },
@@ -177,7 +182,9 @@ function sweepWinner(key, figure) {
         customdata: field(hover), hovertemplate: "%{customdata}<extra></extra>",
       }, ...legend);
       grid.forEach((line, j) => line.forEach((point, i) => {
-        if (point) layout.annotations.push({ x: i, y: j, text: words(point), showarrow: false, font: { color: "@paper", size: x.values.length > 12 ? 10 : 12.5 } });
+        if (!point) return;
+        const tied = point.same.length && x.values.length <= 6 ? `= ${point.same.map((row) => esc(extra.schemes[extra.scheme[row]])).join(" = ")}<br>` : point.same.length ? "= " : "";
+        layout.annotations.push({ x: i, y: j, text: tied + margin(point), showarrow: false, font: { color: "@paper", size: x.values.length > 12 ? 10 : 12.5 } });
       }));
       Object.assign(layout.xaxis, { type: "category", showgrid: false });
       Object.assign(layout.yaxis, { type: "category", showgrid: false });
@@ -185,9 +192,9 @@ function sweepWinner(key, figure) {
       layout.height = 150 + 46 * Math.max(3, y.values.length);
     }
     draw(key, traces, layout);
-    live(key, `Best scheme by ${quantity.words}`, ["best scheme", x.label, y.label, quantity.label, "next scheme", "ratio"], points.map((point) => [
-      extra.schemes[extra.scheme[point.best]], valueText(x.values[x.at[point.best]]), valueText(y.values[y.at[point.best]]), format(values[point.best]),
-      point.second === undefined ? "-" : extra.schemes[extra.scheme[point.second]], words(point)]));
+    live(key, `Best scheme by ${quantity.words}`, ["best scheme", x.label, y.label, quantity.label, "next scheme", "worse by"], points.map((point) => [
+      names(point), valueText(x.values[x.at[point.best]]), valueText(y.values[y.at[point.best]]), format(values[point.best]),
+      point.second === undefined ? "-" : extra.schemes[extra.scheme[point.second]], margin(point)]));
   };
   tools.wire(show);
 }

@@ -1,0 +1,1 @@
+"""Static figures of a run for papers: PNG, SVG and PDF, with units on every axis."""
