@@ -81,6 +81,8 @@ class Design:
         columns = {
             path: self._values(f"{block}.{path}", value, unique=False) for path, value in self._axes(table, block)
         }
+        if table and not columns:
+            return [{}]  # all of them stand elsewhere, which is said already
         lengths = {len(values) for values in columns.values()}
         if len(lengths) != 1:
             found = ", ".join(f"{path}: {len(values)}" for path, values in columns.items()) or "none"
