@@ -1,11 +1,21 @@
-"""Put the tables of `orbitsim codec table --out DIR` into docs/codecs.md: python docs/insert_codec_results.py DIR."""
+"""Put results into docs/codecs.md: python docs/insert_codec_results.py DIR [DIR...].
+
+A DIR of `orbitsim codec table --out DIR` gives the table of methods; one of `orbitsim reproduce ... --out DIR` the
+figures and tables of the paper, whose results are also kept in traces/codec/results (what was measured image by image
+is left out) and whose pictures go to docs/images.
+"""
 
 import csv
+import json
+import shutil
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).with_name("codecs.md")
-BEGIN, END = "<!-- results: begin -->\n", "<!-- results: end -->"
+DOCS = Path(__file__).parent
+PAGE = DOCS / "codecs.md"
+IMAGES = DOCS / "images"
+KEPT = DOCS.parent / "traces" / "codec" / "results"
+EXPERIMENTS = ("fig8", "fig9", "fig10", "table4", "table5")
 
 
 def stages_table(path: Path) -> str:
@@ -20,15 +30,72 @@ def stages_table(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def keep(name: str, result: dict, document: dict) -> None:
+    """Keep an experiment's results: its records as CSV, everything but single images as JSON."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    data = {key: value for key, value in result["data"].items() if key != "rows"}
+    seeds = sorted({row["seed"] for row in result["data"]["rows"]})
+    about = {"name": name, **{k: v for k, v in result.items() if k != "data"}, "seeds": seeds, **data}
+    about["provenance"] = document["provenance"]
+    (KEPT / f"{name}.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with (KEPT / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(data["records"][0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(data["records"])
+
+
+def section(name: str, result: dict) -> str:
+    """Return an experiment's statements beside ours, its picture, and where its numbers are."""
+    lines = [f"### {result['title']}", ""]
+    lines += [f"![{result['title']}](images/codec-{stem}.png)" for stem in result["figures"]]
+    lines += ["", "| the paper states | ours | agrees |", "| --- | --- | --- |"]
+    for statement, finding in zip(result["statements"], result["findings"], strict=True):
+        ours = "<br>".join(f"{words} ({condition})" for condition, words in finding["ours"].items())
+        reason = f": {finding['reason']}" if finding["reason"] else ""
+        lines.append(f"| {statement['claim']} | {ours} | {finding['agrees']}{reason} |")
+    lines += ["", f"Numbers: `traces/codec/results/{name}.csv`; assumptions and seeds: `{name}.json` there.", ""]
+    return "\n".join(lines)
+
+
+def replaced(text: str, mark: str, content: str) -> str:
+    """Return a page with what stands between two marks replaced."""
+    begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->"
+    before, found, rest = text.partition(begin)
+    _, also_found, after = rest.partition(end)
+    if not (found and also_found):
+        sys.exit(f"{PAGE}: the marks of {mark!r} are missing")
+    return f"{before}{begin}{content}{end}{after}"
+
+
+def with_reproduction(text: str, folder: Path) -> str:
+    """Return the page with the experiments of a reproduction, and keep their results and pictures."""
+    document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    if document["small"]:
+        sys.exit(f"{folder}: a reduced run, whose figures are not for print")
+    for name in EXPERIMENTS:
+        if name in document["experiments"]:
+            keep(name, document["experiments"][name], document)
+    IMAGES.mkdir(exist_ok=True)
+    for name, result in document["experiments"].items():
+        for stem in result["figures"] if name in EXPERIMENTS else ():
+            shutil.copyfile(folder / "figures" / f"{stem}.png", IMAGES / f"codec-{stem}.png")
+    kept = {name: KEPT / f"{name}.json" for name in EXPERIMENTS if (KEPT / f"{name}.json").is_file()}
+    parts = [section(name, json.loads(path.read_text(encoding="utf-8"))) for name, path in kept.items()]
+    return replaced(text, "figures", "\n".join(parts))
+
+
 def main() -> None:
     """Replace what stands between the marks of the page."""
-    folder = Path(sys.argv[1])
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    methods = (folder / "methods.md").read_text(encoding="utf-8")
-    stages = stages_table(folder / "cuts.csv")
-    PAGE.write_text(f"{before}{BEGIN}{methods}\n{stages}{END}{after}", encoding="utf-8")
+    for folder in map(Path, sys.argv[1:]):
+        if (folder / "results.json").is_file():
+            text = with_reproduction(text, folder)
+        else:
+            methods = (folder / "methods.md").read_text(encoding="utf-8")
+            text = replaced(text, "results", f"{methods}\n{stages_table(folder / 'cuts.csv')}")
+    PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ def measure(bench: Bench) -> dict[str, Any]:
     plan = plan_of(bench.small)
     sets = image_sets(bench, plan.most_images)
     rows = [row for images in sets for row in _rows(bench, plan, images)]
-    return {"rows": rows, "records": [record(row) for row in rows]}
+    losses = [{"data": r["data"], "method": r["method"], "points": losses_points(r).tolist()} for r in rows]
+    return {"rows": rows, "records": [record(row) for row in rows], "losses": losses}
 
 
 def _rows(bench: Bench, plan: Plan, images: ImageSet) -> list[dict[str, Any]]:

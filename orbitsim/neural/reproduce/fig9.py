@@ -30,7 +30,27 @@ def measure(bench: Bench) -> dict[str, Any]:
     """Train the largest model with every method; what Tables IV and V trained is taken from there."""
     plan = plan_of(bench.small)
     sets = image_sets(bench, plan.most_images)
-    return {"rows": measure_rows(bench, plan, sets, plan.models[-1:], METHODS)}
+    rows = measure_rows(bench, plan, sets, plan.models[-1:], METHODS)
+    return {"rows": rows, "records": records(rows)}
+
+
+def records(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return a flat record for each data set, method and epoch; JSON values."""
+    return [
+        {
+            "data": name,
+            "model": rows[0]["model"],
+            "method": method,
+            "n_seeds": len({row["seed"] for row in rows}),
+            "epoch": epoch,
+            "accuracy_percent": 100.0 * at.estimate,
+            "seeds_low_percent": 100.0 * at.low,
+            "seeds_high_percent": 100.0 * at.high,
+        }
+        for name in dict.fromkeys(row["data"] for row in rows)
+        for method in METHODS
+        for epoch, at in enumerate(curve(rows, name, method))
+    ]
 
 
 def curve(rows: Sequence[Row], data: str, method: str) -> list[Interval]:

