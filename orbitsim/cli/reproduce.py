@@ -12,6 +12,7 @@ import typer
 from orbitsim.cli.terminal import progress_bar, warn
 
 NAME = "reproduce"
+EXIT_INTERRUPTED = 130
 EXAMPLE = (
     "Examples: [bold]orbitsim reproduce fig4[/bold] · [bold]orbitsim reproduce map --out runs/map[/bold] · "
     "[bold]orbitsim reproduce all --out runs/reproduction --workers 2[/bold]"
@@ -49,19 +50,23 @@ def command(
     chosen = chosen_experiments(names)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     folder = Path("runs") / f"reproduce-{stamp}" if out is None else out
-    with progress_bar() as progress:
-        outcome = reproduce(
-            chosen,
-            folder,
-            command=["orbitsim", *sys.argv[1:]],
-            small=small,
-            workers=workers,
-            resume=resume,
-            force=force,
-            data=data or (),
-            shared=cache,
-            progress=progress,
-        )
+    try:
+        with progress_bar() as progress:
+            outcome = reproduce(
+                chosen,
+                folder,
+                command=["orbitsim", *sys.argv[1:]],
+                small=small,
+                workers=workers,
+                resume=resume,
+                force=force,
+                data=data or (),
+                shared=cache,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        warn("interrupted", f"what is measured is kept; the same command with --out {folder} --resume goes on with it")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
     for note in outcome.notes:
         warn("note", note)
     warn("written", f"{folder}")

@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 import multiprocessing
+import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -127,7 +129,7 @@ def _simulated(cells: Mapping[str, Setting], workers: int) -> Iterator[tuple[str
             yield name, simulate(setting)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=min(workers, len(cells)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(cells)), context, _leave_interrupts) as pool:
         futures = {pool.submit(simulate, setting): name for name, setting in cells.items()}
         try:
             for future in as_completed(futures):
@@ -135,6 +137,11 @@ def _simulated(cells: Mapping[str, Setting], workers: int) -> Iterator[tuple[str
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _leave_interrupts() -> None:
+    """Let the first process alone be interrupted; the others end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _file_of(bench: Bench, setting: Setting) -> Path:
@@ -154,7 +161,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 def _keep(path: Path, figures: Mapping[str, Any]) -> None:
     """Store a finished cell: it appears under its name only when complete."""
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # two runs may work on the same cell
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(json.dumps(figures, allow_nan=False), encoding="utf-8")

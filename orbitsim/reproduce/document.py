@@ -47,6 +47,11 @@ def _lines(document: Mapping[str, Any], figures: str) -> Iterable[str]:
         "the day (a lower bound), so that schemes that deliver different tasks can be compared."
     )
     yield ""
+    yield (
+        "Made again with `orbitsim reproduce all --out runs/reproduction --workers 2`; an interrupted run goes on with "
+        "`--resume`. `python docs/make_reproduction.py runs/reproduction` writes this page from the finished folder."
+    )
+    yield ""
     for note in document["notes"]:
         yield f"- {_cell(note)}"
     yield ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -184,7 +185,7 @@ def _measured(experiment: Experiment, bench: Bench) -> dict[str, Any]:
     _write(lambda: bench.folder.mkdir(parents=True, exist_ok=True), bench.folder)
     bench.progress("measuring", 0, 1)
     measured = experiment.measure(bench)
-    partial = kept.with_suffix(".partial")
+    partial = kept.with_suffix(f".{os.getpid()}.partial")
     _write(lambda: write_json(partial, measured), bench.folder)
     _write(lambda: partial.replace(kept), bench.folder)
     # As it will be read: numbers and texts only, keys as texts.

@@ -9,6 +9,7 @@ import pytest
 from orbitsim.errors import InputError
 from orbitsim.reproduce import registry
 from orbitsim.reproduce.registry import EXPERIMENTS, chosen_experiments, load_experiment, missing_extra
+from orbitsim.reproduce.variations import VARIATIONS
 
 SIMULATED = [name for name, where in EXPERIMENTS.items() if where.startswith("orbitsim.reproduce.")]
 
@@ -48,3 +49,11 @@ def test_experiments_are_complete(name):
     assert all(s.where and s.claim for s in experiment.statements)
     assert all(a.taken and a.because for a in experiment.assumptions)
     assert experiment.settings
+
+
+@pytest.mark.parametrize("name", [name for name in SIMULATED if name.startswith("fig") or name == "map"])
+def test_every_assumption_has_a_sensitivity_row(name):
+    # What is no parameter has none: how a sentence is read, and which points the axis has.
+    readings = {"103 %", "numbers of satellites", "step"}
+    assumed = {assumption.name for assumption in load_experiment(name).assumptions}
+    assert assumed - readings <= {variation.assumption for variation in VARIATIONS}
