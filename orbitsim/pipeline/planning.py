@@ -54,6 +54,7 @@ class PlanDesk:
         self._space = rates.links.space
         self._problems: dict[tuple[object, ...], tuple[Problem, NodeTables]] = {}
         self._results: dict[tuple[object, ...], PlanResult | InfeasibleError] = {}
+        self._least: dict[tuple[Route, Plan], tuple[float, float]] = {}
 
     # -- routes --------------------------------------------------------------------------------------------------
 
@@ -322,18 +323,27 @@ class PlanDesk:
         several satellites may deliver at once, and the work on the ground shared by all stations that compute; then a
         contact has to be open. All of these only bring the delivery forward.
         """
-        model = MODEL_OF[self.execution]
-        problem = replace(self.problem(route, self.rates.best(route))[0], delay_model=model)
+        total_s, ground_s = self._least_s(route, plan)
+        earliest_s = t_s + total_s * (1.0 - _BOUND_SLACK)
         if route.fixed:
-            return t_s + evaluate(problem, plan).total_s * (1.0 - _BOUND_SLACK)
-        n_computing = sum(station.device is not None for station in self.scenario.stations)
-        if n_computing > 1:  # the fastest of them all at once is the least that it can take
-            problem = replace(problem, compute_s=np.vstack([problem.compute_s[:-1], self._shared_ground_s]))
-        cost = directly(problem, plan)
+            return earliest_s
         # Work that the plan leaves to the ground begins when a contact opens, not before.
-        ground_s = self.work.n_batches * cost.compute_s[-1]
-        earliest_s = t_s + cost.total_s * (1.0 - _BOUND_SLACK)
         return max(self.rates.opens_s(earliest_s), self.rates.opens_s(t_s) + ground_s * (1.0 - _BOUND_SLACK))
+
+    def _least_s(self, route: Route, plan: Plan) -> tuple[float, float]:
+        """Return the least that a plan takes from the start of a task, and on the ground alone, at any time. [s, s]"""
+        key = (route, plan)
+        if key not in self._least:
+            problem = replace(self.problem(route, self.rates.best(route))[0], delay_model=MODEL_OF[self.execution])
+            if route.fixed:
+                self._least[key] = (evaluate(problem, plan).total_s, 0.0)
+                return self._least[key]
+            n_computing = sum(station.device is not None for station in self.scenario.stations)
+            if n_computing > 1:  # the fastest of them all at once is the least that it can take
+                problem = replace(problem, compute_s=np.vstack([problem.compute_s[:-1], self._shared_ground_s]))
+            cost = directly(problem, plan)
+            self._least[key] = (cost.total_s, self.work.n_batches * cost.compute_s[-1])
+        return self._least[key]
 
     @cached_property
     def _shared_ground_s(self) -> NDArray[np.float64]:

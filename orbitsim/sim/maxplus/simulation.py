@@ -70,11 +70,22 @@ class Simulation:
         self._n_unsettled = self._n_cuts = 0
         self._span_s = math.inf
         self._now_s = start_s
+        self._last_s = math.nextafter(world.horizon_s, math.inf)
+        self._tried: tuple[list[float], int] | None = None
+        self._foreseen: tuple[NetworkState, Slice] | None = None
 
     # -- time ----------------------------------------------------------------------------------------------------
 
     def settle(self, until_s: float) -> None:
         """Carry out everything that begins before a time, and what is looked for again until then."""
+        if until_s >= self._last_s and self._foreseen is not None and not self.state.stranded:
+            trial, done = self._foreseen
+            if min(done.breach_s, done.cut_s) == math.inf:
+                self.state = trial
+                self._enter(done)
+                self._foreseen = None
+                return
+        self._foreseen = None
         n_in_place = 0
         while True:
             state = self.state
@@ -114,8 +125,6 @@ class Simulation:
         trial = self.state.copy()
         return trial, self._slicer.run(trial, until_s)
 
-    _tried: tuple[list[float], int] | None = None
-
     def _enter(self, done: Slice) -> None:
         self._tried = None
         for services in done.services:
@@ -125,11 +134,27 @@ class Simulation:
 
     def is_over(self, now_s: float) -> bool:
         """Return whether everything that has started is delivered by a time."""
-        self.settle(now_s)
-        ends_s = [task.end_s for task in self.tasks]
-        if any(end_s == now_s for end_s in ends_s):
+        end_s = self._foreseen_end_s()
+        if math.isnan(end_s):
+            self.settle(now_s)
+            end_s = max(task.end_s if task.end_s == task.end_s else math.inf for task in self.tasks)
+        if end_s == now_s:
             raise UndeterminedError("a task ended when the controller was due")
-        return all(end_s < now_s for end_s in ends_s)
+        return end_s < now_s
+
+    def _foreseen_end_s(self) -> float:
+        """Return when the last task is delivered if the controller leaves all as it is; nan if that shows later. [s]"""
+        if self._foreseen is None:
+            trial, done = self._try(self._last_s)
+            self._foreseen = (trial, done)
+        done = self._foreseen[1]
+        if self.state.stranded or min(done.breach_s, done.cut_s) < math.inf:
+            return math.nan
+        n_delivered = sum(task.n_delivered for task in self.tasks) + sum(len(flow) for flow in done.delivered)
+        if n_delivered < len(self.tasks) * self.job.n_batches:
+            return math.inf
+        ends_s = [float(flow.at_s[-1]) for flow in done.delivered]
+        return max([*ends_s, *(task.end_s for task in self.tasks if task.end_s == task.end_s)])
 
     # -- tasks and plans -----------------------------------------------------------------------------------------
 
@@ -176,6 +201,7 @@ class Simulation:
             way = self._chain_ways.setdefault(key, (steps, way))[1]
         flow = Flow(way, 0, numbers, at_s, arrived_s, started=False, source=RELEASED)
         if way.steps:
+            self._foreseen = None
             self.state.put(flow)
             return
         self.settle(float(at_s[0]))
@@ -289,7 +315,7 @@ class Simulation:
 
     def close(self) -> int:
         """Carry everything to the horizon; return how many mini-batches are at no server."""
-        self.settle(math.nextafter(self.world.horizon_s, math.inf))
+        self.settle(self._last_s)
         self.ledger.close()
         state = self.state
         servers = {server.index: server for server in self.network.servers}
