@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from orbitsim.cli import codec_backbone, codec_calibrate, codec_evaluate, codec_table, codec_train
+from orbitsim.cli import codec_backbone, codec_calibrate, codec_download, codec_evaluate, codec_table, codec_train
 
 NAME = "codec"
 
@@ -15,5 +15,5 @@ codec_app = typer.Typer(
     rich_markup_mode="rich",
     no_args_is_help=True,
 )
-for module in (codec_train, codec_backbone, codec_evaluate, codec_table, codec_calibrate):
+for module in (codec_train, codec_backbone, codec_evaluate, codec_table, codec_calibrate, codec_download):
     codec_app.command(name=module.NAME, epilog=module.EXAMPLE)(module.command)
