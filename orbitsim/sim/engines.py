@@ -48,7 +48,7 @@ class Engine:
         return simulate_scheme(world, job, backlog=backlog, record=record, progress=progress)
 
     def take_notes(self, scheme: str) -> list[str]:
-        """Return a note for each reason since the last call, for the simulation of a scheme and its choices of route."""
+        """Return a note for each reason since the last call, for a scheme and what was tried for its choices."""
         notes = [f"{scheme} was simulated event by event, because {reason}" for reason in self.fell_back]
         self.fell_back.clear()
         return notes

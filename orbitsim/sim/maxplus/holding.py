@@ -88,7 +88,7 @@ def hold(
     for number, rows, _ in queue.split(0, n_begun):
         flow = queue.flows[number][rows]
         for k in range(len(steps[number])):
-            services = _services(flow, k, starts[number][k], ends[number][k], numbering)
+            services = _services(flow, starts[number][k], ends[number][k], numbering)
             if not len(services.flow):
                 break
             served.services.append(services)
@@ -140,7 +140,7 @@ def _amounts(flow: Flow, steps: list[Step], numbering: Numbering) -> list[FloatA
     return found
 
 
-def _services(flow: Flow, k: int, starts: list[float], ends: list[float], numbering: Numbering) -> Services:
+def _services(flow: Flow, starts: list[float], ends: list[float], numbering: Numbering) -> Services:
     flow = flow[: len(starts)]
     step = flow.step
     end_s = np.array(ends)

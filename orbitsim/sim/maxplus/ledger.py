@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from orbitsim.sim.maxplus.serving import Services
 from orbitsim.sim.places import Server
 from orbitsim.sim.recorder import Passages
 from orbitsim.sim.replay import StageReplay
+
+_BROKEN = "the simulation broke its own laws; please report this:\n"
 
 
 class Ledger:
@@ -48,6 +51,7 @@ class Ledger:
         n_batches = n_tasks * numbering.n_batches
         self._parts = np.zeros((len(Part), n_batches))
         self._until_s = np.full(n_batches, -math.inf)
+        self._free_s: dict[int, float] = {}
         self._passages: list[Passages] = []
         self.n_late = 0
         self._n_delivered = np.zeros(n_tasks, dtype=np.int64)
@@ -112,7 +116,7 @@ class Ledger:
         server.busy_s += busy_s
         server.n_served += n_done
         step.count += n_done
-        self._check(server, numbers, rows, begin_s, end_s)
+        self._check(server, rows, begin_s, end_s)
         if self._record:
             self._keep(server, numbers, step.part, begin_s, end_s)
 
@@ -179,13 +183,25 @@ class Ledger:
 
     # -- laws 4 and 5 --------------------------------------------------------------------------------------------
 
-    def _check(self, server: Server, numbers: IntArray, rows: Rows, begin_s: FloatArray, end_s: FloatArray) -> None:
-        """Check that a server serves one at a time, and that a mini-batch is in one place at a time, after its start."""
+    def check_server(self, together: Sequence[Services]) -> None:
+        """Check that a server served one mini-batch at a time: all its services of a slice, whatever their flow."""
+        server = together[0].flow.step.server
+        start_s = np.concatenate([services.start_s for services in together])
+        end_s = np.concatenate([services.end_s for services in together])
+        if len(together) > 1:
+            order = np.argsort(start_s, kind="stable")
+            start_s, end_s = start_s[order], end_s[order]
+        free_s = self._free_s.get(server.index, -math.inf)
+        if start_s[0] < free_s - TIME_TOLERANCE_S or (start_s[1:] < end_s[:-1] - TIME_TOLERANCE_S).any():
+            raise LawError(_BROKEN + f"law 5: {server.name} served two mini-batches at once")
+        self._free_s[server.index] = float(end_s[-1])
+
+    def _check(self, server: Server, rows: Rows, begin_s: FloatArray, end_s: FloatArray) -> None:
+        """Check that mini-batches are in one place at a time, and nowhere before their task starts."""
         early = begin_s < self._until_s[rows] - TIME_TOLERANCE_S
         if early.any():
             raise LawError(
-                "the simulation broke its own laws; please report this:\n"
-                f"law 4: {int(early.sum())} services at {server.name} began before the mini-batch was there"
+                _BROKEN + f"law 4: {int(early.sum())} services at {server.name} began before the mini-batch was there"
             )
         self._until_s[rows] = end_s
 

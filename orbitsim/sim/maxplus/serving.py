@@ -135,7 +135,8 @@ def _figures(state: NetworkState, queue: Queue, n_due: int, numbering: Numbering
         figures = np.zeros((len(flow), 5))
         first = state.n_executed.get(flow.step.node, 0)
         if replay.in_order and not isinstance(places, slice):
-            span = replay.figures(np.zeros(n_due), np.zeros(n_due), first)  # executions count over all flows
+            every = np.zeros(n_due, dtype=np.int64)
+            span = replay.figures(every, every, first)  # executions count over all flows
             figures[rows] = span[places]
         else:
             figures[rows] = replay.figures(tasks, batches, first)
@@ -152,7 +153,7 @@ def _loading(
     n_due: int,
     until_s: float,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Compute where weights have to be loaded when the split changes: runs of one flow, each loading before its first."""
+    """Compute where a change of split loads weights: run by run of one flow, each loading before its first."""
     flow = np.zeros(n_due, dtype=np.int64) if queue.flow is None else queue.flow[:n_due]
     firsts = np.flatnonzero(np.diff(flow, prepend=-1)).tolist()
     begin_s, start_s, end_s = np.empty(n_due), np.empty(n_due), np.empty(n_due)

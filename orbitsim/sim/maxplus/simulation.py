@@ -1,8 +1,8 @@
 """One simulation by recursion: the same controller, agenda and bookings as in the event loop, settled when asked for.
 
 Nothing is computed until something has to be known: whether mini-batches wait, when a plan changes; what has been
-booked, when a task is delivered as it is; the end. Up to there the network is carried in one slice of time. A slice that
-finds a missed contact in itself ends there, and the rest of it is void.
+booked, when a task is delivered as it is; the end. Up to there the network is carried in one slice of time. A slice
+that finds a missed contact in itself ends there, and the rest of it is void.
 """
 
 from __future__ import annotations
@@ -127,8 +127,10 @@ class Simulation:
 
     def _enter(self, done: Slice) -> None:
         self._tried = None
-        for services in done.services:
-            self.ledger.serve(services)
+        for together in done.services:
+            self.ledger.check_server(together)
+            for services in together:
+                self.ledger.serve(services)
         for flow in done.delivered:
             self.ledger.deliver(flow)
 
@@ -275,7 +277,7 @@ class Simulation:
         order = np.argsort(number)
         number, arrived_s, place, which, row = (x[order] for x in (number, arrived_s, place, which, row))
         firsts = np.flatnonzero((np.diff(place, prepend=-1) != 0) | (np.diff(which, prepend=-1) != 0)).tolist()
-        # A booking is given back and the next one made mini-batch by mini-batch: what is released meets the others' still.
+        # Bookings are given back and made again one by one: each that is made meets those of all that come behind.
         one_by_one = any(flow.booked is not None for flow, _ in fresh)
         if one_by_one:
             firsts = list(range(len(number)))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,8 +29,8 @@ class Slice:
 
     Attributes
     ----------
-    services : list of Services
-        In an order in which those of every mini-batch, and those of every server, follow one another.
+    services : list of list of Services
+        Server by server, in an order in which those of every mini-batch, and those of every server, follow one another.
     delivered : list of Flow
         What arrived at its end, and when (`at_s`); it may be after the slice.
     breach_s : float
@@ -40,14 +41,14 @@ class Slice:
         is void too, and known in the next slice. [s]
     """
 
-    services: list[Services] = field(default_factory=list)
+    services: list[list[Services]] = field(default_factory=list)
     delivered: list[Flow] = field(default_factory=list)
     breach_s: float = math.inf
     cut_s: float = math.inf
 
 
 Deliver = Callable[[NetworkState, Flow], float]
-"""Books contacts for mini-batches at the end of their chain and puts them on their way; returns the first breach. [s]"""
+"""Books contacts for mini-batches and puts them on their way; returns the first breach. [s]"""
 
 
 class TimeSlicer:
@@ -114,7 +115,7 @@ class TimeSlicer:
             if flow.way.delivery is not None and not flow.way.booked:
                 places.append(_BOOK)
             behind.setdefault(places[0], {})
-            for earlier, later in zip(places, places[1:], strict=False):
+            for earlier, later in pairwise(places):
                 behind.setdefault(later, {})[earlier] = None
         try:
             order = list(TopologicalSorter(behind).static_order())
@@ -151,7 +152,8 @@ class TimeSlicer:
             served = send(state, server, queue, n_due, until_s, self._numbering)
         done.breach_s = min(done.breach_s, served.breach_s)
         state.inbox[index] = queue.rest(served.n_begun)
-        done.services.extend(served.services)
+        if served.services:
+            done.services.append(served.services)
         for services in served.services:
             if not stays(services.flow):
                 self._move_on(state, services, done)
