@@ -8,9 +8,9 @@ import pytest
 
 from orbitsim.reproduce.cells import one_task, restricted_mean_s, simulate
 from orbitsim.reproduce.idealised import Idealised, Speed
+from orbitsim.reproduce.map_cells import SETTING as MAP_SETTING
+from orbitsim.reproduce.map_cells import crossing_bps, rates_bps
 from orbitsim.reproduce.needed import needed_factors
-from orbitsim.reproduce.regime_map import SETTING as MAP_SETTING
-from orbitsim.reproduce.regime_map import crossing_bps, rates_bps
 from orbitsim.reproduce.setting import SCHEMES, Setting, downlink, model_settings
 
 FEW = "workload.images_per_task=10"
