@@ -1,4 +1,4 @@
-"""The measure of the regime map: dense in closed form, coarse with real contacts, and the rates at which schemes cross."""
+"""The measure of the regime map: dense in closed form, coarse with real contacts, and where schemes cross."""
 
 from __future__ import annotations
 
