@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,10 +14,11 @@ from orbitsim.sweep.cells import Cell
 from orbitsim.sweep.work import CellResult, lost_cell, run_cell, worker_version
 
 CONNECT_S = 15.0
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ucx|ws|wss)://)?\S+:\d+")
 _LOST = "the workers that ran it died, one after the other (ended from outside, or out of memory)"
 
 
-def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float = CONNECT_S) -> Iterator[CellResult]:
+def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float | None = None) -> Iterator[CellResult]:
     """Yield the results of cells as they finish on a cluster.
 
     A worker that dies takes no cell with it: the scheduler gives its cells to the others.
@@ -27,8 +29,8 @@ def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float = CO
         What to run.
     address : str
         Of the scheduler, such as ``tcp://10.0.0.1:8786``.
-    connect_s : float
-        How long to wait for the scheduler and its first worker. [s]
+    connect_s : float, optional
+        How long to wait for the scheduler, and for its first worker; `CONNECT_S` when omitted. [s]
 
     Raises
     ------
@@ -38,6 +40,9 @@ def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float = CO
     OutputError
         When the scheduler is lost on the way.
     """
+    connect_s = CONNECT_S if connect_s is None else connect_s
+    if not _ADDRESS.fullmatch(address):
+        raise _fault(address, "expected the address of a scheduler, such as tcp://10.0.0.1:8786")
     try:
         from distributed import Client, as_completed
     except ImportError:
@@ -52,7 +57,7 @@ def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float = CO
             for cell in cells
         }
         waiting = dict(futures)
-        for future in as_completed(list(futures)):  # type: ignore[no-untyped-call]
+        for future in as_completed(list(futures), loop=client.loop):  # type: ignore[no-untyped-call]
             cell = waiting.pop(future)
             if future.status == "cancelled":
                 raise OutputError(f"{address}: the scheduler was lost; --resume goes on where it stopped")

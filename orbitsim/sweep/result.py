@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from orbitsim.errors import InputError, Problem
 from orbitsim.sweep.folder import PROVENANCE, RESULTS, TIMES
+from orbitsim.sweep.table import FIGURES
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +44,18 @@ class SweepResult:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The results: a row for each cell and scheme."""
-        return _read(self.folder / RESULTS)
+        """The results: a row for each cell and scheme; whole numbers that may be missing are of pandas' type Int64."""
+        import pandas as pd
+
+        frame: pd.DataFrame = _table(self.folder / RESULTS).to_pandas()
+        counts = [column.name for column in FIGURES if column.dtype == "int64"]
+        return frame.astype(dict.fromkeys(counts, "Int64"))
 
     @cached_property
     def times(self) -> pd.DataFrame:
         """What the cells took, and what reuse saved: a row for each cell."""
-        return _read(self.folder / TIMES)
+        frame: pd.DataFrame = _table(self.folder / TIMES).to_pandas()
+        return frame
 
     @property
     def n_cells(self) -> int:
@@ -82,9 +89,8 @@ class SweepResult:
 
     def records(self) -> list[dict[str, Any]]:
         """Return the results as plain values, None where there is none."""
-        table = self.frame.astype(object)
-        rows = table.where(table.notna(), None).to_dict(orient="records")
-        return [{str(name): value for name, value in row.items()} for row in rows]
+        rows: list[dict[str, Any]] = _table(self.folder / RESULTS).to_pylist()
+        return rows
 
 
 def read_sweep(folder: str | Path) -> SweepResult:
@@ -114,11 +120,11 @@ def read_sweep(folder: str | Path) -> SweepResult:
     return result
 
 
-def _read(path: Path) -> pd.DataFrame:
-    import pandas as pd
+def _table(path: Path) -> pa.Table:
+    import pyarrow.parquet as pq
 
     try:
-        return pd.read_parquet(path)
+        return pq.read_table(path)
     except (OSError, ValueError) as error:  # Arrow's errors are of these kinds
         words = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         message = f"cannot be read ({words}); delete it, and orbitsim sweep --resume writes it again"

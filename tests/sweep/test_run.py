@@ -1,4 +1,4 @@
-"""Running sweeps: the same results however they are run, errors that stay in their cells, folders that are gone on with."""
+"""Running sweeps: the same results however they are run, errors that stay in their cells, folders to go on with."""
 
 from __future__ import annotations
 
@@ -109,7 +109,8 @@ def test_stages_are_shared_between_cells(finished: SweepResult) -> None:
 
 def test_a_failing_cell_is_a_row_and_the_others_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tiny.TESTS)
-    text = 'name = "t"\nbase = "tiny.toml"\n[grid]\nplanner.kind = ["sweep.cell_planners:failing", "optimal"]\nseed = [1, 2]'
+    planners = ["sweep.cell_planners:failing", "optimal"]
+    text = f'name = "t"\nbase = "tiny.toml"\n[grid]\nplanner.kind = {planners}\nseed = [1, 2]'
     result = run_sweep(tiny.written(tmp_path, text), tmp_path / "out", workers=1)
     rows = result.frame[result.frame["status"] == "error"]
     assert set(rows["cell"]) == {0, 1}
