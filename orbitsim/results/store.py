@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from orbitsim.errors import InputError, OutputError, Problem
 
@@ -19,6 +19,13 @@ SUMMARY = "summary.json"
 SCENARIO = "scenario.json"
 WRITTEN = (".json", ".parquet")
 """Suffixes of what runs write; a folder that holds anything else is not replaced."""
+
+
+class Check(Protocol):
+    """Refuses a folder that must not be written."""
+
+    def __call__(self, folder: Path, *, force: bool) -> None:
+        """Raise an error if the folder must not be written."""
 
 
 def check_target(folder: Path, *, force: bool) -> None:
@@ -56,7 +63,9 @@ def _check_target(folder: Path, *, force: bool) -> None:
         raise InputError(Problem("--out", "holds a finished run; give --force to replace it", str(folder)))
 
 
-def write_folder(folder: Path, fill: Callable[[Path], None], *, force: bool = False) -> Path:
+def write_folder(
+    folder: Path, fill: Callable[[Path], None], *, force: bool = False, check: Check = check_target
+) -> Path:
     """Let `fill` write into a temporary folder, then move it to its name.
 
     Parameters
@@ -66,7 +75,9 @@ def write_folder(folder: Path, fill: Callable[[Path], None], *, force: bool = Fa
     fill : callable
         Writes the files into the folder it is given.
     force : bool
-        Replace an existing run folder.
+        Replace an existing folder, if `check` lets it.
+    check : callable
+        Refuses a folder that must not be written; by default one of other things than a run.
 
     Raises
     ------
@@ -76,14 +87,14 @@ def write_folder(folder: Path, fill: Callable[[Path], None], *, force: bool = Fa
         If writing fails; whatever existed before is unchanged.
     """
     folder = folder.absolute()
-    check_target(folder, force=force)
+    check(folder, force=force)
     work: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
         fill(work)
         work.chmod(0o777 & ~_umask())
-        check_target(folder, force=force)  # again: it may have appeared meanwhile
+        check(folder, force=force)  # again: it may have appeared meanwhile
         _replace(work, folder)
     except OSError as error:
         if work is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from orbitsim.report.charts.contacts import merged
 from orbitsim.report.data import RunData
-from orbitsim.report.figures.style import MUTED, bare, new_figure, time_axis, time_unit
+from orbitsim.report.figures.style import MUTED, bare, duration, new_figure, time_axis, time_unit
 from orbitsim.report.palette import COLORS, CONTACTS, scheme_style
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def day(run: RunData) -> Figure | None:
     if not run.schemes:
         return None
     figure, (above, below) = new_figure(2, 1, height_in=3.6, sharex=True, height_ratios=(4, 1))
-    unit_s, unit = time_unit(run.span_s)
+    unit_s, _ = time_unit(run.span_s)
     started = run.of_scheme("tasks", run.schemes[0])["start_s"].sort_values().to_numpy() / unit_s
     above.step(started, np.arange(1, len(started) + 1), where="post", color=MUTED, linewidth=1.0, label="started")
     for index, scheme in enumerate(run.schemes):
@@ -32,7 +32,7 @@ def day(run: RunData) -> Figure | None:
         rows = rows[rows["status"] == "delivered"]
         ends = np.sort(rows["end_s"].to_numpy()) / unit_s
         look = scheme_style(scheme, index)
-        words = f", mean delay {rows['delay_s'].mean() / unit_s:.1f} {unit}" if len(rows) else ""
+        words = f", mean delay {duration(float(rows['delay_s'].mean()))}" if len(rows) else ""
         above.step(
             np.concatenate(([0.0], ends, [run.span_s / unit_s])),
             np.append(np.arange(len(ends) + 1), len(ends)),

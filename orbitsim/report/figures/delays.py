@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.report.data import RunData
-from orbitsim.report.figures.style import INK, MUTED, bare, new_figure, time_unit
+from orbitsim.report.figures.style import INK, MUTED, bare, logarithmic, new_figure, time_unit
 from orbitsim.report.palette import COLORS, PARTS, scheme_style
 from orbitsim.results.wording import seconds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_KINDS = (("delay_s", "delay of a task"), ("service_s", "the same without waiting for a contact"))
+_KINDS = (("delay_s", "delay of a task"), ("service_s", "delay without contact wait"))
 _LOG_FROM = 30.0  # ratio of the largest to the smallest value from which an axis is logarithmic
 
 
@@ -51,7 +51,7 @@ def delay_by_scheme(run: RunData) -> Figure | None:
             )  # fmt: skip
         smallest, largest = min(each.min() for each in values), max(each.max() for each in values)
         if smallest > 0.0 and largest / smallest > _LOG_FROM:
-            axes.set_xscale("log")
+            logarithmic(axes)
         else:
             axes.set_xlim(left=0.0)
         axes.set_xlabel(f"{words} [{unit}]")
@@ -91,8 +91,7 @@ def delay_parts(run: RunData) -> Figure | None:
             )
         axes.set_yticks(range(len(schemes)), schemes)
         axes.invert_yaxis()
-        axes.margins(x=0.12)
-        axes.set_xlim(left=0.0)
+        axes.set_xlim(0.0, 1.14 * float(left.max()))
         axes.set_xlabel(f"mean of delivered tasks [{unit}]" + ("" if "contact_wait_s" in parts or not waits else
                         ", without waiting for a contact"))  # fmt: skip
         bare(axes)
@@ -105,7 +104,7 @@ def cumulative(run: RunData) -> Figure | None:
     """Draw the share of all tasks that are delivered within a delay; what is never delivered is never counted."""
     if not run.schemes:
         return None
-    figure, panels = new_figure(1, 2, height_in=2.9, sharey=True)
+    figure, panels = new_figure(1, 2, height_in=3.3, sharey=True)
     for axes, (column, words) in zip(panels, _KINDS, strict=True):
         found = {scheme: np.sort(_delivered(run, scheme, column)) for scheme in run.schemes}
         known = [values for values in found.values() if len(values)]
@@ -113,25 +112,25 @@ def cumulative(run: RunData) -> Figure | None:
             return None
         smallest, largest = float(min(v[0] for v in known)), float(max(v[-1] for v in known))
         unit_s, unit = time_unit(largest)
-        logarithmic = smallest > 0.0 and largest / smallest > _LOG_FROM
+        on_log = smallest > 0.0 and largest / smallest > _LOG_FROM
         for index, (scheme, values) in enumerate(found.items()):
             look = scheme_style(scheme, index)
             n_tasks = len(run.of_scheme("tasks", scheme))
             share_pct = 100.0 * np.arange(len(values) + 1) / max(1, n_tasks)
-            first = smallest if logarithmic else 0.0
+            first = smallest if on_log else 0.0
             edges_s = np.concatenate(([first], values, [largest * 1.02]))
             axes.step(
                 edges_s / unit_s, np.append(share_pct, share_pct[-1]), where="post", color=look.color.light,
                 linestyle=look.line, label=f"{scheme} ({_counts(run, scheme)})",
             )  # fmt: skip
         axes.set_xlabel(f"{words} [{unit}]")
-        if logarithmic:
-            axes.set_xscale("log")
+        if on_log:
+            logarithmic(axes)
         else:
             axes.set_xlim(left=0.0)
         axes.axhline(100.0, color=MUTED, linewidth=0.8, linestyle=":")
         axes.set_ylim(0.0, 104.0)
     panels[0].set_ylabel("share of all tasks delivered within it [%]")
-    panels[1].legend(loc="lower right")
-    panels[0].set_title(run.name)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=2, title=f"{run.name} (delivered of all tasks)")
     return figure

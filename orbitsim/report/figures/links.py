@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -70,9 +70,16 @@ def rate_over_elevation(run: RunData) -> Figure | None:
         mine = rows[stations == station]
         color = COLORS[sequence_name(index)].light
         marker = "osD^v"[index % 5]
-        look = {"color": color, "marker": marker, "markersize": 2.5, "linestyle": "none", "label": f"to {station}"}
-        left.plot(mine["elevation_deg"], mine["rate_bps"] / _GBPS, **look)
-        right.plot(mine["elevation_deg"], mine["range_m"] / 1e3, **look)
+        look: dict[str, Any] = {
+            "color": color,
+            "marker": marker,
+            "markersize": 2.5,
+            "linestyle": "none",
+            "label": f"to {station}",
+        }
+        elevation_deg = mine["elevation_deg"].to_numpy()
+        left.plot(elevation_deg, mine["rate_bps"].to_numpy() / _GBPS, **look)
+        right.plot(elevation_deg, mine["range_m"].to_numpy() / 1e3, **look)
     left.set_ylabel("rate [Gbit/s]")
     left.set_ylim(bottom=0.0)
     right.set_ylabel("distance [km]")

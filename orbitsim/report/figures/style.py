@@ -57,7 +57,11 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 def require_matplotlib() -> None:
     """Raise an `InputError` that says what to install, unless matplotlib is there."""
-    if importlib.util.find_spec("matplotlib") is None:
+    try:
+        found = importlib.util.find_spec("matplotlib") is not None
+    except ValueError:  # a module that was taken out by hand
+        found = False
+    if not found:
         raise InputError("matplotlib is not installed; figures need it: pip install 'orbitsim[report]'")
 
 
@@ -104,6 +108,21 @@ def time_axis(axes: Axes, span_s: float, *, label: bool = True) -> float:
     if label:
         axes.set_xlabel(f"time since the start of the scenario [{name}]")
     return unit_s
+
+
+def duration(value_s: float) -> str:
+    """Return a duration in the unit in which it reads well."""
+    unit_s, name = time_unit(value_s)
+    return f"{value_s / unit_s:.3g} {name}"
+
+
+def logarithmic(axes: Axes) -> None:
+    """Make the horizontal axis logarithmic, with its powers of ten as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def bare(axes: Axes) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from orbitsim.errors import InputError, Problem
+from orbitsim.errors import InputError, OutputError, Problem
 from orbitsim.report.charts.gantt import chosen_tasks
 from orbitsim.report.charts.utilisation import SlotCounter
 from orbitsim.report.data import RunData, read_run
@@ -33,7 +33,9 @@ NAMES = (*_SIMPLE, "utilisation", "gantt")
 """Figures by name, which are the names of their files; that of a pipeline (gantt) has its scheme added."""
 
 
-def draw_figures(run: RunData, names: Sequence[str] | None = None, *, task: int | None = None) -> Iterator[tuple[str, Figure]]:
+def draw_figures(
+    run: RunData, names: Sequence[str] | None = None, *, task: int | None = None
+) -> Iterator[tuple[str, Figure]]:
     """Draw figures of a run, one after the other.
 
     Parameters
@@ -145,10 +147,12 @@ def write_figures(
     """
     wrong = [name for name in formats if name not in FORMATS]
     if wrong or not formats:
-        raise InputError(Problem("--format", f"expected some of {', '.join(FORMATS)}, got {', '.join(wrong) or 'none'}"))
+        raise InputError(
+            Problem("--format", f"expected some of {', '.join(FORMATS)}, got {', '.join(wrong) or 'none'}")
+        )
     require_matplotlib()
     target = Path(out)
-    check_figures_target(target, force=force)
+    _check(target, force=force)
     run = read_run(Path(folder))
     files: list[str] = []
 
@@ -159,5 +163,23 @@ def write_figures(
                     save(figure, work / f"{name}.{suffix}")
                 files.append(f"{name}.{suffix}")
 
-    place = write_figure_folder(target, fill, force=force)
+    place = write_folder(target, fill, force=force, check=_check)
     return [place / name for name in files]
+
+
+def _check(folder: Path, *, force: bool) -> None:
+    """Refuse a folder that exists, unless it is empty, or holds figures alone and may be replaced."""
+    try:
+        if not folder.exists() and not folder.is_symlink():
+            return
+        if not folder.is_dir():
+            raise InputError(Problem("--figures", "expected a folder, found a file", str(folder)))
+        foreign = sorted(path.name for path in folder.iterdir() if path.suffix[1:] not in FORMATS)
+        if foreign:
+            raise InputError(
+                Problem("--figures", f"expected a folder of figures; this one holds {foreign[0]}", str(folder))
+            )
+        if any(folder.iterdir()) and not force:
+            raise InputError(Problem("--figures", "holds figures; give --force to replace them", str(folder)))
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be looked at: {error.strerror or error}") from error
