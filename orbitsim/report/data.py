@@ -24,6 +24,7 @@ _OF_SCHEMES = ("tasks", "plans", "resources", "devices")
 _BATCHES = "batches"
 _ROWS_AT_ONCE = 1_000_000
 _FIGURES = ("tasks", "delivered", "undeliverable", "delay_s", "service_s", "isl_bytes", "downlink_bytes", "energy_j")
+_SPREAD = ("mean", "p50", "p95", "max")
 _KINDS = {
     "category": ("string", "dictionary"),
     "string": ("string", "null"),
@@ -178,6 +179,21 @@ def _faults(summary: Any) -> Iterator[Problem]:
             lacking = [key for key in _FIGURES if key not in item]
             if lacking:
                 yield Problem(f"schemes.{name}", f"expected also {', '.join(lacking)}")
+            for key in _FIGURES:
+                yield from _faults_of_figure(f"schemes.{name}.{key}", item.get(key))
+
+
+def _faults_of_figure(key: str, value: Any) -> Iterator[Problem]:
+    """Check a figure of a scheme: a number, a distribution of numbers, or nothing where it is not known."""
+    if key.endswith("_s") and value is not None:
+        if not isinstance(value, dict) or not set(_SPREAD) <= set(value):
+            yield Problem(key, f"expected an object with {', '.join(_SPREAD)}")
+            return
+        values = [value[name] for name in _SPREAD]
+    else:
+        values = [value]
+    if not all(item is None or (isinstance(item, (int, float)) and not isinstance(item, bool)) for item in values):
+        yield Problem(key, "expected a number" if len(values) == 1 else "expected numbers")
 
 
 def _read_table(path: Path, columns: Sequence[Column], summary: Mapping[str, Any]) -> pd.DataFrame:

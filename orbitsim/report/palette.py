@@ -93,6 +93,9 @@ _SCHEMES = {
     "collaborative-uniform": ("orange", 1, 4),
     "collaborative-proportional": ("sky", 2, 0),
 }
+SCHEMES_WITH_STYLES = tuple(_SCHEMES)
+"""Schemes that have a style of their own."""
+
 _OTHER = ("yellow", "grey", "orange", "sky", "purple", "green", "vermilion", "blue")
 
 SEQUENCE = ("blue", "orange", "green", "purple", "sky", "vermilion", "yellow", "grey")

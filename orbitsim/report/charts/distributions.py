@@ -21,6 +21,7 @@ QUANTITIES = (
 )
 _MOST_POINTS = 600  # of a cumulative line: more than there are pixels
 _BINS = 40
+_SHORTEST_S = 1e-9  # what is shorter is nothing: rounding of times
 _PANEL_PX = 118
 
 
@@ -167,21 +168,20 @@ def _values(one: Series, column: str) -> NDArray[np.float64]:
 
 def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return edges of bins of a round width from zero, or around values that are nearly the same."""
-    if not len(values):
+    if not len(values) or float(values.max()) < _SHORTEST_S:
         return np.array([0.0, 1.0])
     low, high = float(values.min()), float(values.max())
     if high - low < 0.2 * high:
         centre, half = (low + high) / 2, max((high - low) * 0.75, 0.05 * high, 1e-9)
         return np.linspace(max(0.0, centre - half), centre + half, _BINS // 2 + 1)
-    width = (high or 1.0) / _BINS
-    scale = 10.0 ** np.floor(np.log10(width))
-    width = float(next(step * scale for step in (1, 2, 2.5, 5, 10) if step * scale >= width))
-    return np.arange(0.0, high + width, width)
+    scale = 10.0 ** np.floor(np.log10(high / _BINS))
+    width = float(next(step * scale for step in (1, 2, 2.5, 5, 10, 20) if step * scale * _BINS >= high))
+    return width * np.arange(int(np.ceil(high / width)) + 1)
 
 
 def _log_edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return edges of bins of equal ratio; what is not above zero is in none of them."""
-    positive = values[values > 0.0]
+    positive = values[values > _SHORTEST_S]
     if not len(positive):
         return np.array([0.1, 1.0])
     low, high = float(positive.min()), float(positive.max())
