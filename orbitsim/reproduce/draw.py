@@ -39,7 +39,7 @@ def delay_panels(
     published : mapping of str to float
         By the label of a point: by which share the paper has the collaborative scheme below `against`.
     log : bool
-        Whether delays are on a logarithmic axis.
+        Whether idealised delays are on a logarithmic axis.
     numeric : bool
         Whether points stand at their values rather than side by side.
     against : sequence of str
@@ -53,14 +53,18 @@ def delay_panels(
         axes.set_title(title)
         axes.set_xlabel(x_label)
         axes.set_ylabel("delay of a task [s]" if twin == "idealised" else "mean delay of a task [s]")
-        if log:
+        if log and twin == "idealised":
             axes.set_yscale("log")
+            axes.margins(y=0.14)
+        else:
+            axes.set_ylim(0.0, 1.1 * max((max(delays_s(row, twin).values(), default=1.0) for row in rows), default=1.0))
         if not numeric:
             axes.set_xticks(x, [_tick(row["label"], rows) for row in rows])
             axes.set_xlim(-0.4, len(rows) - 0.6)
         if twin == "idealised":
             stated(axes, rows, x, published or {}, against)
-        axes.legend(loc="best")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
 
 
@@ -115,7 +119,7 @@ def stated(
             zorder=4,
         )
         axes.annotate(
-            f"{share:.0%} below",
+            f"{100.0 * share:.0f} % below",
             (at, (1.0 - share) * min(rivals)),
             textcoords="offset points",
             xytext=(0, -10),

@@ -51,7 +51,9 @@ def percent_below(label: str, others: Sequence[str]) -> Measure:
 
 def real_effects(data: Data) -> list[Effect]:
     """Return the row of each variation that was run with real contacts."""
-    last = data["points"][-1]
+    last = next((row for row in data["points"] if row["label"] == data["real_variants_at"]), None)
+    if last is None:
+        return []
     base = gain_over(delays_s(last, "real"), "ground-only")
     rows = []
     for name, schemes in data["real_variants"].items():

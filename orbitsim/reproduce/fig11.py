@@ -118,7 +118,7 @@ def judge(data: Data) -> list[Finding]:
             {"idealised": "; ".join(f"{n}: {seconds(s)}" for n, s in finals.items())},
             "partly" if off else "yes",
             "it always ends, but not at the optimum: "
-            + ", ".join(f"{gap:.1%} above it with {n}" for n, gap in off.items())
+            + ", ".join(f"{100.0 * gap:.1f} % above it with {n}" for n, gap in off.items())
             + " (one label cannot be enough where the cost has a maximum in it; ours proves its optimum)"
             if off
             else "",
@@ -170,7 +170,8 @@ def effects(data: Data) -> list[Effect]:
             f"steps with {n} satellites",
             base["published"]["expanded"],
             each["published"]["expanded"],
-            f"its plan {each['published']['delay_s'] / each['ours']['delay_s'] - 1.0:.1%} above the optimum",
+            f"its plan {100.0 * (each['published']['delay_s'] / each['ours']['delay_s'] - 1.0):.1f} % above the "
+            "optimum",
         )
         for each in data["variants"]
     ]

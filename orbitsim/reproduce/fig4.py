@@ -72,7 +72,7 @@ def judge(data: Data) -> list[Finding]:
     falling = {name: all(a >= b for a, b in itertools.pairwise(g)) for name, g in gains.items()}
     is_gain = all(g[0] > 0.0 for g in gains.values())
     shown = {
-        name: f"gain over ground-only {', '.join(f'{each:+.1%}' for each in g)} (+ is below)"
+        name: f"gain over ground-only {', '.join(f'{100.0 * each:+.1f} %' for each in g)} (+ is below)"
         for name, g in gains.items()
     }
     falls = words.all_agree(*falling.values())
@@ -106,7 +106,7 @@ def _gain(data: Data, statement: str, label: str, share: float) -> Finding:
     found = gain_over(delays_s(row, "idealised"), "ground-only")
     if found is not None and found >= share:
         return Finding(statement, ours, "yes")
-    reason = joined(_why(data, label), f"for {share:.0%} below {in_words(data['needed'][label])}")
+    reason = joined(_why(data, label), f"for {100.0 * share:.0f} % below {in_words(data['needed'][label])}")
     return Finding(statement, ours, "no", reason)
 
 

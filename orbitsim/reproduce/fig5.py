@@ -71,7 +71,7 @@ def _gains(data: Data, *others: str) -> dict[str, dict[str, float]]:
 def _shown(gains: Mapping[str, Mapping[str, float]], against: str) -> dict[str, str]:
     return {
         name: f"against {against}: "
-        + ", ".join(f"{model} {value:+.1%}" for model, value in each.items())
+        + ", ".join(f"{model} {100.0 * value:+.1f} %" for model, value in each.items())
         + " (+ is below)"
         for name, each in gains.items()
     }

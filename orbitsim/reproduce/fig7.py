@@ -89,7 +89,7 @@ def judge(data: Data) -> list[Finding]:
         _slow(data),
         Finding(
             "stable",
-            {name: f"{each:.1%} apart" for name, each in spread.items()},
+            {name: f"{100.0 * each:.1f} % apart" for name, each in spread.items()},
             words.all_agree(*stable),
             ""
             if all(stable)
@@ -107,11 +107,11 @@ def _real_reason() -> str:
 
 
 def _up_to(data: Data, below: Mapping[str, Mapping[str, float]], most: float) -> Finding:
-    ours = {name: f"up to {max(each.values()):.1%}" for name, each in below.items()}
+    ours = {name: f"up to {100.0 * (max(each.values())):.1f} %" for name, each in below.items()}
     if abs(most - _MOST) <= 0.01:
         return Finding("71.7 %", ours, "yes")
     rows = [
-        f"{variant['words']} {share:.1%}"
+        f"{variant['words']} {100.0 * share:.1f} %"
         for variant in data["variants"]
         if variant["assumption"] in ("model", "sensing satellite", "codec")
         and (share := _share(variant["forecasts"][-1])) is not None

@@ -42,6 +42,7 @@ def measure_grid(
     *,
     real_points: Sequence[str] | None = None,
     real_variants: Mapping[str, tuple[str, ...]] | None = None,
+    real_variants_at: str | None = None,
 ) -> dict[str, Any]:
     """Measure schemes at the points of an axis.
 
@@ -58,7 +59,9 @@ def measure_grid(
     real_points : sequence of str, optional
         Labels of the points that are also run with real contacts; omitted: all.
     real_variants : mapping of str to tuple of str, optional
-        Changes by name, run with real contacts at the last of these points.
+        Changes by name, run with real contacts at one point.
+    real_variants_at : str, optional
+        Label of that point; omitted: the last of those run with real contacts.
 
     Returns
     -------
@@ -75,7 +78,8 @@ def measure_grid(
         cells[f"idealised {point.label}"] = one_task(here, longest_s)
         if point.label in chosen:
             cells[f"real {point.label}"] = _real(bench, here)
-    last = next((point for point in reversed(points) if point.label in chosen), None)
+    at = real_variants_at if real_variants_at in chosen else chosen[-1] if chosen else None
+    last = next((point for point in points if point.label == at), None)
     for name, settings in (real_variants or {}).items():
         if last is not None:
             cells[f"variant {name}"] = _real(bench, setting.plus(*last.settings, *settings))
@@ -94,6 +98,7 @@ def measure_grid(
     return {
         "points": rows,
         "variants": [_variant(setting, points, each) for each in varied if not _hidden(each, points)],
+        "real_variants_at": at,
         "real_variants": {name: found[f"variant {name}"]["schemes"] for name in (real_variants or {}) if last},
         "largest_difference": max((_difference(row) for row in rows), default=0.0),
         "basis": found[f"idealised {points[-1].label}"]["compute"],

@@ -37,7 +37,7 @@ def by_variation(data: Data, label: str, assumption: str, other: str = "ground-o
         delays = forecast_delays(variant["forecasts"][labels.index(label)])
         if {"collaborative", other} <= delays.keys():
             share = 1.0 - delays["collaborative"] / delays[other]
-            parts.append(f"{variant['words']} {abs(share):.1%} {'below' if share >= 0 else 'above'}")
+            parts.append(f"{variant['words']} {100.0 * abs(share):.1f} % {'below' if share >= 0 else 'above'}")
     return f"with another {assumption}: {', '.join(parts)}" if parts else ""
 
 

@@ -54,7 +54,7 @@ def judge(data: Data) -> list[Finding]:
         total = sum(count.values())
         shares[name] = count["collaborative"] / total if total else 0.0
         ours[name] = "of the map's cells fastest: " + ", ".join(
-            f"{k} {v / total:.0%}" for k, v in count.items() if total
+            f"{k} {100.0 * (v / total):.0f} %" for k, v in count.items() if total
         )
     crossings = {
         label: "at every rate" if rate is None else f"up to {_rate(rate)}"

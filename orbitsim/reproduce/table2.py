@@ -160,7 +160,7 @@ def judge(data: Data) -> list[Finding]:
             {
                 "computed": f"mean {base['window_s'][0]:.0f} s, longest {base['window_s'][1]:.0f} s of "
                 f"{base['contacts']} "
-                f"contacts; {base['share']:.1%} of the day"
+                f"contacts; {100.0 * base['share']:.1f} % of the day"
                 if base["window_s"]
                 else "no contact"
             },
@@ -220,7 +220,7 @@ def effects(data: Data) -> list[Effect]:
                 "mean contact [s]",
                 None if base["window_s"] is None else base["window_s"][0],
                 None if window is None else window[0],
-                f"{variants[name]['share']:.1%} of the time in contact",
+                f"{100.0 * variants[name]['share']:.1f} % of the time in contact",
             )
         )
     rows.append(

@@ -12,16 +12,7 @@ from orbitsim.types.experiment import Agreement
 def below(ours: float, other: float) -> str:
     """Return how much ours is below the other, or above it, in percent of the other."""
     share = 1.0 - ours / other
-    return f"{share:.1%} below" if share >= 0.0 else f"{-share:.1%} above"
-
-
-def compared(delays: Mapping[str, float], other: str, ours: str = "collaborative") -> str:
-    """Return two delays and how far apart they are: ``"492 s, 133 % above ground-only (212 s)"``."""
-    if ours not in delays:
-        return f"{ours} infeasible"
-    if other not in delays:
-        return f"{seconds(delays[ours])}; {other} infeasible"
-    return f"{seconds(delays[ours])}, {below(delays[ours], delays[other])} {other} ({seconds(delays[other])})"
+    return f"{100.0 * share:.1f} % below" if share >= 0.0 else f"{100.0 * (-share):.1f} % above"
 
 
 def compared_all(delays: Mapping[str, float], others: Sequence[str], ours: str = "collaborative") -> str:
