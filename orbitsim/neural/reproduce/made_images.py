@@ -1,4 +1,7 @@
-"""Images that a reduced run makes itself: gratings whose direction tells the class, in noise and any colour."""
+"""Images that a reduced run makes itself: gratings whose period tells the class, in any direction and colour, in noise.
+
+A class stays what it is when an image is turned or mirrored, as augmentation does.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def make_images(folder: Path, *, n_classes: int = 3, per_class: int = 12, seed: 
     n_classes, per_class : int
         Classes, and images of each.
     seed : int
-        Of colours, phases and noise.
+        Of directions, phases, colours and noise.
     """
     from PIL import Image
 
@@ -32,13 +35,15 @@ def make_images(folder: Path, *, n_classes: int = 3, per_class: int = 12, seed: 
     unfinished = folder.with_name(folder.name + ".part")
     try:
         for label in range(n_classes):
-            angle = np.pi * label / n_classes
-            place = unfinished / f"grating-{round(np.rad2deg(angle)):03d}-deg"
+            n_periods = 2 * (label + 1)
+            place = unfinished / f"grating-{n_periods:02d}-periods"
             place.mkdir(parents=True, exist_ok=True)
             for number in range(per_class):
-                wave = np.cos(2 * np.pi * (4 * (row * np.sin(angle) + column * np.cos(angle)) + generator.random()))
+                angle, phase = generator.uniform(0, np.pi), generator.random()
+                along = row * np.sin(angle) + column * np.cos(angle)
+                wave = np.cos(2 * np.pi * (n_periods * along + phase))
                 colour = generator.uniform(20, 60, 3)
-                pixels = 128 + wave[..., None] * colour + generator.normal(0, 15, (SIDE_PX, SIDE_PX, 3))
+                pixels = 128 + wave[..., None] * colour + generator.normal(0, 40, (SIDE_PX, SIDE_PX, 3))
                 Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(place / f"{number:03d}.png")
         unfinished.rename(folder)
     except OSError as error:
