@@ -60,7 +60,7 @@ def delay_panels(
             axes.set_ylim(0.0, 1.1 * max((max(delays_s(row, twin).values(), default=1.0) for row in rows), default=1.0))
         if not numeric:
             axes.set_xticks(x, [_tick(row["label"], rows) for row in rows])
-            axes.set_xlim(-0.4, len(rows) - 0.6)
+            axes.set_xlim(-0.7, len(rows) - 0.3)
         if twin == "idealised":
             stated(axes, rows, x, published or {}, against)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -159,7 +159,7 @@ def model_panels(
         axes.set_title(f"{model}, idealised")
         axes.set_ylim(bottom=0.0)
         axes.set_xticks(x, [row["label"].split()[0] for row in rows])
-        axes.set_xlim(-0.4, len(rows) - 0.6)
+        axes.set_xlim(-0.7, len(rows) - 0.3)
         if index == 0:
             axes.set_ylabel("delay of a task [s]")
     handles, labels = panels[0][0].get_legend_handles_labels()

@@ -79,7 +79,9 @@ def judge(data: Data) -> list[Finding]:
     if falls == "yes" and not is_gain:
         falls = "partly"
     flat = joined(
-        "" if is_gain else "it falls, but at the lowest rate already ground-only is the faster one",
+        ""
+        if is_gain
+        else "in the idealised twin there is no gain to fall: ground-only is the faster one at every rate",
         "" if all(falling.values()) else _why(data, rows[0]["label"]),
     )
     checks = [all(each) for each in won.values()]

@@ -16,13 +16,13 @@ NO_SINGLE = (
 
 
 def pace(row: Mapping[str, Any], *schemes: str) -> str:
-    """Say which stage sets the pace of each scheme at a point, and how long a mini-batch takes there."""
+    """Say which stage sets the pace of each scheme at a point of the idealised twin, and its time for a mini-batch."""
     parts = []
     for scheme in schemes:
         item = row["closed"].get(scheme)
         if item is not None and item["delay_s"] is not None:
             parts.append(f"{scheme} by {item['slowest']} ({item['theta_s']:.3g} s a mini-batch)")
-    return "paced are " + " and ".join(parts) if parts else ""
+    return f"the pace is set, idealised, for {' and for '.join(parts)}" if parts else ""
 
 
 def by_variation(data: Data, label: str, assumption: str, other: str = "ground-only") -> str:
