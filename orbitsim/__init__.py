@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from orbitsim.api import Planned, Results, load_scenario, read_results, run
 
 __version__ = "0.1.0"
-__all__ = ["Planned", "Results", "load_scenario", "plan", "read_results", "run"]
+__all__ = ["Planned", "Results", "load_scenario", "plan", "read_results", "run", "sweep"]
 
 _PACKAGES = ("plan", "sweep")  # packages that may be called, see `orbitsim.callable_package`
 

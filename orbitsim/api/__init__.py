@@ -7,5 +7,6 @@ from orbitsim.api.plans import Planned, plan
 from orbitsim.api.results import Results, read_results
 from orbitsim.api.runs import run
 from orbitsim.api.scenarios import load_scenario
+from orbitsim.api.sweeps import sweep
 
-__all__ = ["Planned", "Results", "load_scenario", "plan", "read_results", "run"]
+__all__ = ["Planned", "Results", "load_scenario", "plan", "read_results", "run", "sweep"]

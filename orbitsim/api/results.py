@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from html import escape
@@ -22,6 +22,7 @@ from orbitsim.types.tables import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
 _TABLES = tuple(TABLES)
 
@@ -175,6 +176,133 @@ class Results:
         if self.folder is None:
             self.folder = folder
         return folder
+
+    def report(self, out: str | Path, *, force: bool = False) -> Path:
+        """Write the report, one self-contained HTML file, as `orbitsim report` does.
+
+        Parameters
+        ----------
+        out : str or Path
+            The file.
+        force : bool
+            Replace an existing file.
+
+        Raises
+        ------
+        InputError
+            When the file must not be written, or a table is damaged.
+        OutputError
+            When it cannot be written.
+        """
+        from orbitsim.report.write import build_page, check_file, write_page
+
+        path = Path(out)
+        check_file(path, force=force)
+        with self.stored() as folder:
+            return write_page(build_page([folder]), path, force=force)
+
+    def figures(
+        self,
+        out: str | Path,
+        *,
+        formats: Sequence[str] = ("png", "svg", "pdf"),
+        names: Sequence[str] | None = None,
+        task: int | None = None,
+        force: bool = False,
+    ) -> list[Path]:
+        """Write static figures for papers, as `orbitsim report --figures` does.
+
+        Parameters
+        ----------
+        out : str or Path
+            Folder for them.
+        formats : sequence of str
+            Of ``"png"``, ``"svg"`` and ``"pdf"``.
+        names : sequence of str, optional
+            Which of `orbitsim.report.figures.write.NAMES`; all when omitted.
+        task : int, optional
+            Whose pipeline is drawn; by default the task of median delay.
+        force : bool
+            Replace figures that are there.
+
+        Raises
+        ------
+        InputError
+            When a figure or format is unknown, the folder must not be written, or matplotlib is not installed.
+        OutputError
+            When it cannot be written.
+        """
+        from orbitsim.report.figures.write import write_figures
+
+        with self.stored() as folder:
+            return write_figures(folder, out, formats=formats, names=names, task=task, force=force)
+
+    def figure(self, name: str, *, task: int | None = None) -> Figure | None:
+        """Draw one figure, which a notebook shows.
+
+        Parameters
+        ----------
+        name : str
+            One of `orbitsim.report.figures.write.NAMES`; of a pipeline with its scheme (``"gantt-hybrid"``).
+        task : int, optional
+            Whose pipeline is drawn; by default the task of median delay.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or None
+            None where the run has nothing of it.
+
+        Raises
+        ------
+        InputError
+            When there is no such figure, or matplotlib is not installed.
+        """
+        from orbitsim.report.data import read_run
+        from orbitsim.report.figures.write import draw_figures
+
+        kind = "gantt" if name.startswith("gantt-") else name
+        with self.stored() as folder:
+            return dict(draw_figures(read_run(folder), [kind], task=task)).get(name)
+
+    def export(
+        self,
+        kind: str,
+        out: str | Path,
+        *,
+        schemes: Sequence[str] | None = None,
+        tasks: Sequence[int] | None = None,
+        arrows: bool | None = None,
+        at_s: float | None = None,
+        force: bool = False,
+    ) -> Path:
+        """Write the run in a format of other tools, as `orbitsim export` does.
+
+        Parameters
+        ----------
+        kind : str
+            ``"perfetto"``, ``"czml"``, ``"contact-plan"``, ``"ion"`` or ``"graph"``.
+        out : str or Path
+            The file.
+        schemes, tasks, arrows
+            Of a timeline: only these schemes and tasks; draw arrows between the stages of a mini-batch.
+        at_s : float, optional
+            Of a graph: when, since the epoch. [s]
+        force : bool
+            Replace an existing file.
+
+        Raises
+        ------
+        InputError
+            When there is no such kind, an option is for another one, or the file must not be written.
+        OutputError
+            When it cannot be written.
+        """
+        from orbitsim.export.kinds import Options, export
+
+        with self.stored() as folder:
+            options = Options(schemes=schemes, tasks=tasks, arrows=arrows, at_s=at_s)
+            export(kind, out, scenario=self.scenario, run=StoredRun(folder), options=options, force=force)
+        return Path(out)
 
     @contextmanager
     def stored(self) -> Iterator[Path]:
