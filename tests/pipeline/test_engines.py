@@ -17,10 +17,10 @@ DAYS = [
     ("quick", ("planner.weights_from=storage", "workload.model=vit-h")),
     ("quick", ("codec.table=gumbel-8bit", "planner.route=choose")),
     ("leo12-vitg", ("clock.duration_s=21600", "workload.resolution=480p")),
-    ("leo12-vitg-budget", ("clock.duration_s=21600", "workload.resolution=480p")),
+    ("leo12-vitg-budget", ("clock.duration_s=21600", "workload.resolution=240p")),
     ("leo12-vitg-idealised", ("clock.duration_s=7200", "workload.resolution=480p")),
-    ("leo12-vitg-idealised", ("clock.duration_s=7200", "run.backlog=carry", "run.execution=sequential")),
-    ("leo12-vitl-measured", ("clock.duration_s=21600", "workload.images_per_task=20")),
+    ("leo12-vitg-idealised", ("clock.duration_s=3600", "run.backlog=carry", "run.execution=sequential")),
+    ("leo12-vitl-measured", ("clock.duration_s=21600", "workload.images_per_task=8")),
 ]
 
 
@@ -67,7 +67,7 @@ def test_tables_and_summary_are_the_same(name, changes):
             if is_float_dtype(frame[column].dtype):
                 np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-9, err_msg=f"{table}.{column}")
             else:
-                assert (a == b).all(), f"{table}.{column}"
+                assert frame[column].astype(str).tolist() == other[column].astype(str).tolist(), f"{table}.{column}"
     assert_close(event.summary, fast.summary)
 
 

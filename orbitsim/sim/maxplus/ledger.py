@@ -51,6 +51,9 @@ class Ledger:
         n_batches = n_tasks * numbering.n_batches
         self._parts = np.zeros((len(Part), n_batches))
         self._until_s = np.full(n_batches, -math.inf)
+        self._slot = np.zeros(n_batches, dtype=np.int32)
+        self._task = np.repeat(np.arange(n_tasks, dtype=np.int32), numbering.n_batches)
+        self._batch = np.tile(np.arange(numbering.n_batches, dtype=np.int32), n_tasks)
         self._free_s: dict[int, float] = {}
         self._passages: list[Passages] = []
         self.n_late = 0
@@ -63,7 +66,9 @@ class Ledger:
 
     def start(self, numbers: IntArray, start_s: float) -> None:
         """Note that mini-batches exist from a time on."""
-        self._until_s[numbers] = start_s
+        rows = rows_of(numbers)
+        self._until_s[rows] = start_s
+        self._slot[rows] = self._numbering.slots[int(self._task[rows][0])]
 
     def wait(self, numbers: IntArray, part: Part, seconds: FloatArray) -> None:
         """Add to where the time of mini-batches went. [s]"""
@@ -110,7 +115,7 @@ class Ledger:
             parts[Part.QUEUE, rows] += queued_s
             parts[step.part, rows] += duration_s
             busy_s = float(duration_s.sum())
-            self._send(services, numbers, n_done)
+            self._send(services, rows, n_done)
         if services.leave_s is not services.end_s:
             parts[Part.PROPAGATION, rows] += services.leave_s[:n_done] - end_s
         server.busy_s += busy_s
@@ -118,11 +123,11 @@ class Ledger:
         step.count += n_done
         self._check(server, rows, begin_s, end_s)
         if self._record:
-            self._keep(server, numbers, step.part, begin_s, end_s)
+            self._keep(server, rows, step.part, begin_s, end_s)
 
-    def _send(self, services: Services, numbers: IntArray, n_done: int) -> None:
+    def _send(self, services: Services, rows: Rows, n_done: int) -> None:
         step, n_bytes = services.flow.step, services.n_bytes
-        tasks = numbers // self._numbering.n_batches
+        tasks = self._task[rows]
         sent = self._sent_bytes[Part.ISL if step.part is Part.ISL else Part.DOWNLINK]
         if isinstance(n_bytes, float):
             total = n_bytes * n_done
@@ -140,13 +145,12 @@ class Ledger:
         if step.sizes is not None:
             step.drawn_bytes += total
 
-    def _keep(self, server: Server, numbers: IntArray, part: Part, begin_s: FloatArray, end_s: FloatArray) -> None:
-        tasks, batches = self._numbering.of(numbers)
-        n = len(numbers)
+    def _keep(self, server: Server, rows: Rows, part: Part, begin_s: FloatArray, end_s: FloatArray) -> None:
+        n = len(end_s)
         self._passages.append(
             Passages(
-                tasks.astype(np.int32),
-                batches.astype(np.int32),
+                self._slot[rows],
+                self._batch[rows],
                 np.full(n, server.index, dtype=np.int32),
                 np.full(n, part, dtype=np.int8),
                 begin_s,
@@ -161,7 +165,7 @@ class Ledger:
         if not n_done:
             return
         numbers, at_s = flow.number[:n_done], flow.at_s[:n_done]
-        tasks = numbers // self._numbering.n_batches
+        tasks = self._task[rows_of(numbers)]
         first, last = int(tasks.min()), int(tasks.max())
         span = slice(first, last + 1)
         self._n_delivered[span] += np.bincount(tasks - first, minlength=last - first + 1)

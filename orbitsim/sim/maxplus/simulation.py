@@ -30,6 +30,7 @@ from orbitsim.sim.network import World
 from orbitsim.sim.places import Server
 from orbitsim.sim.scheme import SchemeJob
 from orbitsim.sim.ways import WayBook
+from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
 _MOST_WAITING = 1 << 18  # mini-batches released and not settled: bounds the memory of a slice
@@ -70,6 +71,7 @@ class Simulation:
         self._n_unsettled = self._n_cuts = 0
         self._span_s = math.inf
         self._now_s = start_s
+        self._last_way: tuple[Plan, Route, tuple[tuple[Step, ...], Delivery | None, int]] | None = None
         self._last_s = math.nextafter(world.horizon_s, math.inf)
         self._tried: tuple[list[float], int] | None = None
         self._foreseen: tuple[NetworkState, Slice] | None = None
@@ -184,9 +186,13 @@ class Simulation:
             self.settle(now_s)
 
     def _way(self, route: Route) -> tuple[tuple[Step, ...], Delivery | None, int]:
+        plan = self.log.plan(route)
+        if self._last_way is not None and self._last_way[0] is plan and self._last_way[1] is route:
+            return self._last_way[2]
         way = self.ways.way(route)
         for step in way[0]:
             self.state.laid_s.setdefault(step.server.index, self._now_s)
+        self._last_way = (plan, route, way)
         return way
 
     def _release(self, route: Route, numbers: np.ndarray, at_s: np.ndarray, arrived_s: np.ndarray, place: int) -> None:
