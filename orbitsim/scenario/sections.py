@@ -223,5 +223,5 @@ class Run(Section):
     """How nodes work: computing and sending overlap, one of both at a time, or one mini-batch at a time in the whole
     route. Omitted: as the planner's delay model assumes (`exact` and `paper`: overlapped)."""
     engine: Literal["simpy", "vectorised"] = "simpy"
-    """What simulates: the event loop, or the (max,+) recursion, which gives the same times much faster and leaves what it
-    cannot express to the event loop (a note says so)."""
+    """What simulates: the event loop, or the (max,+) recursion, which gives the same times much faster and leaves what
+    it cannot express to the event loop (a note says so)."""

@@ -16,12 +16,8 @@ def assert_same(one: SchemeRun, two: SchemeRun) -> None:
     assert one.place_names == two.place_names
     assert len(one.tasks) == len(two.tasks)
     for a, b in zip(one.tasks, two.tasks, strict=True):
-        assert (a.index, a.start_s, a.n_delivered, a.undeliverable) == (
-            b.index,
-            b.start_s,
-            b.n_delivered,
-            b.undeliverable,
-        )
+        assert (a.index, a.n_delivered, a.undeliverable) == (b.index, b.n_delivered, b.undeliverable)
+        assert abs(a.start_s - b.start_s) < TOLERANCE_S  # the event loop's clock adds up, and rounds
         np.testing.assert_allclose(b.end_s, a.end_s, rtol=0.0, atol=TOLERANCE_S)
         np.testing.assert_allclose([b.isl_bytes, b.downlink_bytes], [a.isl_bytes, a.downlink_bytes], rtol=1e-9)
         if not math.isnan(a.end_s):
@@ -31,8 +27,9 @@ def assert_same(one: SchemeRun, two: SchemeRun) -> None:
     for p, q in zip(one.places, two.places, strict=True):
         assert (p.name, p.kind, p.n_served) == (q.name, q.kind, q.n_served)
         np.testing.assert_allclose([q.busy_s, q.n_bytes], [p.busy_s, p.n_bytes], rtol=1e-9, atol=TOLERANCE_S)
-    assert [(r.t_s, r.task, r.reason, r.changed, r.decision) for r in one.plans] == [
-        (r.t_s, r.task, r.reason, r.changed, r.decision) for r in two.plans
+    np.testing.assert_allclose([r.t_s for r in two.plans], [r.t_s for r in one.plans], rtol=0.0, atol=TOLERANCE_S)
+    assert [(r.task, r.reason, r.changed, r.decision) for r in one.plans] == [
+        (r.task, r.reason, r.changed, r.decision) for r in two.plans
     ]
     assert len(one.passages) == len(two.passages)
     for a, b in zip(one.passages, two.passages, strict=True):
