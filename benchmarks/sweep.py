@@ -51,13 +51,11 @@ def main() -> None:
         print(f"{arguments.sweep}: {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, best of runs")
         alone_s = best[arguments.workers[0]][0]
         for n_workers, (taken_s, result) in best.items():
-            stages_s = result.made_s + result.reused_s
             print(
                 f"{n_workers} worker(s): {taken_s:.1f} s, {result.n_cells / taken_s:.2f} cells/s, "
-                f"{alone_s / taken_s:.2f} times the speed of {arguments.workers[0]}; "
-                f"stages {result.made_s:.2f} s computed, {result.reused_s:.2f} s reused "
-                f"({result.reused_s / stages_s:.0%} of all stages, "
-                f"{result.reused_s / (result.cells_s + result.reused_s):.0%} of what all cells would have taken)"
+                f"{alone_s / taken_s:.2f} times the speed of {arguments.workers[0]}; processor time of cells "
+                f"{result.cpu_s:.1f} s, of it stages {result.made_s:.2f} s; reuse saved {result.reused_s:.2f} s "
+                f"({result.saved_share:.1%} of the time without)"
             )
 
 

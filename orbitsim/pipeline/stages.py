@@ -39,7 +39,7 @@ class Reuse:
     n_made, n_reused : int
         Parts that were computed, and parts that did not have to be.
     made_s, reused_s : float
-        Time of computing, and time that computing the reused parts had taken when it was done. [s]
+        Processor time of computing, and that which computing the reused parts had taken when it was done. [s]
     """
 
     n_made: int = 0
@@ -77,7 +77,8 @@ class Stages:
     max_bytes : float
         Bound on the arrays that are kept. [B]
     reuse : dict of str to Reuse
-        By stage: what was computed and what was reused, and the time of both. The time of a stage that is computed
+        By stage: what was computed and what was reused, and the processor time of both, on which other work of the
+        machine has little influence. The time of a stage that is computed
         within another counts for the inner one alone.
     """
 
@@ -107,13 +108,13 @@ class Stages:
             reuse.n_reused += 1
             reuse.reused_s += own_s
             return value  # type: ignore[no-any-return]
-        start_s = time.perf_counter()
+        start_s = time.thread_time()
         self._inner_s.append(0.0)
         try:
             made = make()
         finally:
             inner_s = self._inner_s.pop()
-            taken_s = time.perf_counter() - start_s
+            taken_s = time.thread_time() - start_s
             if self._inner_s:
                 self._inner_s[-1] += taken_s
         reuse.n_made += 1

@@ -61,7 +61,7 @@ def _print_table(result: SweepResult) -> None:
     for row in result.records():
         cells.setdefault(row[LEADING[0].name], {})[row["scheme"]] = row
     schemes = list(dict.fromkeys(scheme for rows in cells.values() for scheme in rows))
-    table = Table(title=escape(f"{result.name}: mean delay (delivered of all tasks)"), title_justify="left")
+    table = Table(title=escape(f"{result.name}: mean delay (delivered/all tasks)"), title_justify="left")
     for name in ("cell", *result.axes, *schemes):
         table.add_column(escape(name), justify="right", overflow="fold")
     for index, rows in list(cells.items())[:_MOST_ROWS]:
@@ -93,7 +93,7 @@ def _outcome(row: Mapping[str, Any] | None) -> str:
         return ""
     if row["status"] != "ok":
         return str(row["status"])
-    counts = f"({row['delivered']} of {row['tasks']})"
+    counts = f"({row['delivered']}/{row['tasks']})"
     return f"none {counts}" if row["delay_mean_s"] is None else f"{seconds(row['delay_mean_s'])} {counts}"
 
 
@@ -107,11 +107,10 @@ def summary_lines(result: SweepResult) -> list[str]:
     """Say how many cells ran and failed, how long it took, and what reuse saved."""
     failed = f", {result.n_failed} failed (status error)" if result.n_failed else ""
     lines = [f"{result.n_cells} cells{failed}; {result.n_run} run now in {seconds(result.seconds)}"]
-    stages_s = result.made_s + result.reused_s
-    if stages_s:
+    if result.cpu_s:
         lines.append(
-            f"geometry, links and costs: {seconds(result.made_s)} computed, {seconds(result.reused_s)} reused "
-            f"({share(result.reused_s / stages_s)} of what they would have taken; cells took {seconds(result.cells_s)})"
+            f"processor time of cells: {seconds(result.cpu_s)}, of it {seconds(result.made_s)} for geometry, links and "
+            f"costs; reusing these saved {seconds(result.reused_s)} ({share(result.saved_share)} of the time without)"
         )
     return lines
 

@@ -18,7 +18,7 @@ from types import ModuleType
 from orbitsim.errors import OutputError
 from orbitsim.pipeline.stages import Stages
 from orbitsim.sweep.cells import Cell
-from orbitsim.sweep.work import CellResult, lost_cell, run_cell, worker_version
+from orbitsim.sweep.work import CellResult, lost_cell, run_cell, warm_up, worker_version
 
 _LOST = "the process that ran it died (ended from outside, or out of memory)"
 
@@ -30,6 +30,7 @@ def n_cores() -> int:
 
 def run_here(cells: Sequence[Cell]) -> Iterator[CellResult]:
     """Yield the results of cells that are run in this process, one after the other."""
+    warm_up()
     stages = Stages()
     for cell in cells:
         yield run_cell(cell, stages)

@@ -45,8 +45,6 @@ class SweepResult:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The results: a row for each cell and scheme; whole numbers that may be missing are of pandas' type Int64."""
-        import pandas as pd
-
         frame: pd.DataFrame = _table(self.folder / RESULTS).to_pandas()
         counts = [column.name for column in FIGURES if column.dtype == "int64"]
         return frame.astype(dict.fromkeys(counts, "Int64"))
@@ -74,18 +72,24 @@ class SweepResult:
 
     @property
     def reused_s(self) -> float:
-        """Time of stages that cells took over from others instead of computing them again. [s]"""
+        """Processor time of stages that cells took over from others instead of computing them again. [s]"""
         return float(self.times["reused_s"].sum())
 
     @property
     def made_s(self) -> float:
-        """Time of stages that were computed. [s]"""
+        """Processor time of stages that were computed. [s]"""
         return float(self.times["made_s"].sum())
 
     @property
-    def cells_s(self) -> float:
-        """Time of all cells, added up over processes. [s]"""
-        return float(self.times["seconds"].sum())
+    def cpu_s(self) -> float:
+        """Processor time of all cells. [s]"""
+        return float(self.times["cpu_s"].sum())
+
+    @property
+    def saved_share(self) -> float:
+        """Share of the processor time without reuse that reuse saved. [1]"""
+        without_s = self.cpu_s + self.reused_s
+        return self.reused_s / without_s if without_s else 0.0
 
     def records(self) -> list[dict[str, Any]]:
         """Return the results as plain values, None where there is none."""
