@@ -52,8 +52,13 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
-        cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, check=False, timeout=600,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 
@@ -90,7 +95,13 @@ def test_every_scenario_key_can_be_linked_to(site):
 
 def test_every_command_and_option_is_there(site):
     text = (site / "reference/commands.html").read_text(encoding="utf-8")
-    for expected in ("orbitsim run", "orbitsim trace import", "orbitsim codec train", "--scheme NAME", "--set KEY=VALUE"):
+    for expected in (
+        "orbitsim run",
+        "orbitsim trace import",
+        "orbitsim codec train",
+        "--scheme NAME",
+        "--set KEY=VALUE",
+    ):
         assert expected in text
     assert "[bold]" not in text
 

@@ -13,9 +13,9 @@ from orbitsim.workload.models import model_graph
 
 HEAD = """# Catalogue
 
-Devices and models that a scenario may name, made from the files that travel with orbitsim. Each figure was *measured* by its source on the
-real device, *published* as a specification, or *derived* by the arithmetic in its note; a compute time that is computed from any of these is
-**modelled** in every result. Names of figures end in their units.
+Devices and models that a scenario may name, made from the files that travel with orbitsim. Each figure was *measured*
+by its source on the real device, *published* as a specification, or *derived* by the arithmetic in its note; a
+compute time that is computed from any of these is **modelled** in every result. Names of figures end in their units.
 
 """
 
@@ -27,10 +27,13 @@ def catalogue_page() -> str:
     parts.append(_figures((name, path, figure) for name, one in known.models.items() for path, figure in _found(one)))
     parts.append("## Devices\n")
     for name, device in known.devices.items():
-        parts.append(f"### {name}\n\n{plain(device.title)}. In traces: device `{device.board}`, power mode `{device.power_mode}`.\n")
+        in_traces = f"In traces: device `{device.board}`, power mode `{device.power_mode}`."
+        parts.append(f"### {name}\n\n{plain(device.title)}. {in_traces}\n")
         parts.append(_figures(("", path, figure) for path, figure in _found(device)))
     parts.append("## Sources\n")
-    parts.append(table(("key", "source"), [(f"`{key}`{{ #{key} }}", _source(one)) for key, one in known.sources.items()]))
+    parts.append(
+        table(("key", "source"), [(f"`{key}`{{ #{key} }}", _source(one)) for key, one in known.sources.items()])
+    )
     return "\n".join(parts)
 
 
@@ -40,9 +43,18 @@ def _models(models: Mapping[str, ModelEntry]) -> str:
         graph = model_graph(entry)
         sizes = (graph.n_layers, graph.width, graph.n_tokens)
         rows.append(
-            (f"`{name}`", plain(entry.title), *map(str, sizes), f"{graph.n_unique_parameters / 1e6:,.2f}", f"{graph.total_flop / 1e9:.1f}")
+            (
+                f"`{name}`",
+                plain(entry.title),
+                *map(str, sizes),
+                f"{graph.n_unique_parameters / 1e6:,.2f}",
+                f"{graph.total_flop / 1e9:.1f}",
+            )
         )
-    return table(("model", "what it is", "layers", "width", "tokens", "parameters [10⁶], computed", "GFLOP a tile, computed"), rows)
+    return table(
+        ("model", "what it is", "layers", "width", "tokens", "parameters [10⁶], computed", "GFLOP a tile, computed"),
+        rows,
+    )
 
 
 def _found(entry: Device | ModelEntry) -> Iterator[tuple[str, Figure]]:

@@ -18,9 +18,9 @@ HEAD = """# Commands
 
 Made from the application itself; `orbitsim COMMAND --help` prints the same.
 
-Exit codes: **0** it worked, and of a run at least one scheme could be carried out; **1** no scheme could, a problem is infeasible, or
-output could not be written; **2** wrong usage, or missing, unreadable or malformed input; **130** interrupted. An error names file and
-key and says what was expected; a traceback is a defect of orbitsim.
+Exit codes: **0** it worked, and of a run at least one scheme could be carried out; **1** no scheme could, a problem
+is infeasible, or output could not be written; **2** wrong usage, or missing, unreadable or malformed input; **130**
+interrupted. An error names file and key and says what was expected; a traceback is a defect of orbitsim.
 
 """
 

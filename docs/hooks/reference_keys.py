@@ -10,10 +10,11 @@ from orbitsim.scenario.reference import Key, reference
 
 HEAD = """# Scenario keys
 
-Every key that a scenario file may hold, made from the models that validate it; `orbitsim schema` prints the same.
-`N` stands for an index of a list, `NAME` for a name of your own. A key is addressed by its dotted path, in a file (quoted, where it
-reaches into a list) and in `--set`: see [Scenario files](scenario-files.md). Values are in the unit at the end of a key's name, SI
-without prefixes; times are UTC. *Omitted* as a default means that the key may be left out, and what then holds is in its meaning.
+Every key that a scenario file may hold, made from the models that validate it; `orbitsim schema` prints the same. `N`
+stands for an index of a list, `NAME` for a name of your own. A key is addressed by its dotted path, in a file
+(quoted, where it reaches into a list) and in `--set`: see [Scenario files](scenario-files.md). Values are in the unit
+at the end of a key's name, SI without prefixes; times are UTC. *Omitted* as a default means that the key may be left
+out, and what then holds is in its meaning.
 
 """
 
@@ -42,5 +43,13 @@ def _table(keys: list[Key]) -> str:
         name = key.path.rpartition(".")[2]
         meaning = plain(key.meaning) + (f" Only of: {key.applies_to}." if key.applies_to else "")
         default = f"`{key.default}`" if key.default not in ("required", "omitted") else f"*{key.default}*"
-        rows.append((f"`{name}`{anchor}", plain(key.type), default, plain(key.limits), meaning))
+        rows.append(
+            (
+                f"`{name}`{anchor}",
+                plain(key.type),
+                default,
+                plain(key.limits).replace(str(2**63 - 1), "2⁶³-1"),
+                meaning,
+            )
+        )
     return table(("key", "type", "default", "range", "meaning"), rows)
