@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Planner = Callable[[Problem], Plan]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Planned:
     """A problem and its plan.
 
@@ -65,6 +65,9 @@ class Planned:
             When the task has more mini-batches than can be simulated in reasonable time.
         """
         return simulated_total_s(self.problem, self.result.plan)
+
+    def __repr__(self) -> str:
+        return f"<Planned: {'; '.join(headline(self.problem, self.result)[:2])}>"
 
     def _repr_html_(self) -> str:
         """Return the plan as a table for a notebook."""

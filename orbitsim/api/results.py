@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from html import escape
 from pathlib import Path
@@ -49,6 +48,7 @@ class Results:
         self.summary = summary
         self._tables = tables
         self.folder: Path | None = tables.folder if isinstance(tables, StoredRun) else None
+        self._kept: tempfile.TemporaryDirectory[str] | None = None
 
     # -- tables ----------------------------------------------------------------------------------------------------
 
@@ -198,8 +198,7 @@ class Results:
 
         path = Path(out)
         check_file(path, force=force)
-        with self.stored() as folder:
-            return write_page(build_page([folder]), path, force=force)
+        return write_page(build_page([self._stored()]), path, force=force)
 
     def figures(
         self,
@@ -234,8 +233,7 @@ class Results:
         """
         from orbitsim.report.figures.write import write_figures
 
-        with self.stored() as folder:
-            return write_figures(folder, out, formats=formats, names=names, task=task, force=force)
+        return write_figures(self._stored(), out, formats=formats, names=names, task=task, force=force)
 
     def figure(self, name: str, *, task: int | None = None) -> Figure | None:
         """Draw one figure, which a notebook shows.
@@ -261,8 +259,7 @@ class Results:
         from orbitsim.report.figures.write import draw_figures
 
         kind = "gantt" if name.startswith("gantt-") else name
-        with self.stored() as folder:
-            return dict(draw_figures(read_run(folder), [kind], task=task)).get(name)
+        return dict(draw_figures(read_run(self._stored()), [kind], task=task)).get(name)
 
     def export(
         self,
@@ -299,20 +296,20 @@ class Results:
         """
         from orbitsim.export.kinds import Options, export
 
-        with self.stored() as folder:
-            options = Options(schemes=schemes, tasks=tasks, arrows=arrows, at_s=at_s)
-            export(kind, out, scenario=self.scenario, run=StoredRun(folder), options=options, force=force)
+        options = Options(schemes=schemes, tasks=tasks, arrows=arrows, at_s=at_s)
+        export(kind, out, scenario=self.scenario, run=StoredRun(self._stored()), options=options, force=force)
         return Path(out)
 
-    @contextmanager
-    def stored(self) -> Iterator[Path]:
-        """Give the run folder to work with: its own, or one that is gone afterwards."""
+    def _stored(self) -> Path:
+        """Return the run folder to work with: its own, or one that is kept as long as these results."""
         if self.folder is not None:
-            yield self.folder
-            return
-        with tempfile.TemporaryDirectory(prefix="orbitsim-") as place:
+            return self.folder
+        if self._kept is None:
+            kept = tempfile.TemporaryDirectory(prefix="orbitsim-")
             tables = {name: self.table(name) for name in self.table_names}
-            yield store.write_run(Path(place) / folder_name(self.name), self.summary, tables)
+            store.write_run(Path(kept.name) / folder_name(self.name), self.summary, tables)
+            self._kept = kept
+        return Path(self._kept.name) / folder_name(self.name)
 
     # -- on the screen ---------------------------------------------------------------------------------------------
 

@@ -78,10 +78,10 @@ def style() -> Iterator[None]:
 
 
 def new_figure(n_rows: int = 1, n_columns: int = 1, *, height_in: float, **more: Any) -> tuple[Figure, list[Axes]]:
-    """Return a figure, which belongs to no window, and its axes row by row."""
-    from matplotlib.figure import Figure
+    """Return a figure and its axes row by row."""
+    from orbitsim.report.figures.paper import PaperFigure
 
-    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained", facecolor=PAPER)
+    figure = PaperFigure(figsize=(WIDTH_IN, height_in), layout="constrained", facecolor=PAPER)
     axes = figure.subplots(n_rows, n_columns, squeeze=False, **more)
     return figure, list(axes.ravel())
 
