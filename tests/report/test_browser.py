@@ -127,6 +127,13 @@ def test_every_figure_is_drawn_without_an_error_or_a_request(pages: Pages, kind:
     assert wide <= 0
 
 
+def test_no_button_sends_anything_anywhere(opened: Opened) -> None:
+    titles = opened.page.evaluate(
+        "[...new Set([...document.querySelectorAll('.modebar-btn')].map((b) => b.dataset.title))]"
+    )
+    assert set(titles) == {"Download plot", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"}
+
+
 def test_names_of_scripts_are_shown_as_text(opened: Opened) -> None:
     assert "<script>" in opened.page.locator("h1").inner_text()
     assert opened.page.title().startswith("</script>")

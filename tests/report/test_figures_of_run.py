@@ -114,8 +114,8 @@ def test_cumulative_lines_end_at_the_share_delivered() -> None:
          "contact_wait_s": 0.0}
     )  # fmt: skip
     line = cumulative([Series("a", tasks, "blue", "solid")]).views["delay_s|linear"]["data"][0]
-    assert line["x"] == [1.0, 1.0, 2.0, 3.0]
-    assert line["y"] == [0.0, 25.0, 50.0, 75.0]
+    assert line["x"] == [1.0, 1.0, 2.0, 3.0, 3.09]
+    assert line["y"] == [0.0, 25.0, 50.0, 75.0, 75.0]
 
 
 @given(st.lists(st.floats(0.0, 1e6), max_size=40))

@@ -56,7 +56,8 @@ def contact_timeline(run: RunData) -> Figure:
             if kind == "station":
                 gone_s, back_s = np.append(0.0, end_s), np.append(start_s, run.span_s)
                 closed = back_s > gone_s
-                lines.append((f"{site}, outages", "outage", gone_s[closed], back_s[closed]))
+                if closed.any():
+                    lines.append((f"{site}, outages", "outage", gone_s[closed], back_s[closed]))
                 rows.append(_row(f"{site} (station)", "outages", gone_s[closed], back_s[closed], run.span_s))
     left = max(0, MOST_LINES - len(lines))
     stations = contacts[contacts["kind"] == "station"]

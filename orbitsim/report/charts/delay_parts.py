@@ -69,15 +69,26 @@ def delay_parts(groups: Sequence[Group]) -> Figure:
         title="Where the delay goes",
         caption="Means over delivered tasks; the parts of a task are those of its mini-batch delivered last, and add"
         " up to"
-        " its delay: its queueing is mostly behind earlier mini-batches, those of its own task among them. The panel"
-        " on the right leaves out the wait for a contact, on a scale of its own."
+        " its delay: its queueing is mostly behind earlier mini-batches, those of its own task among them. The second"
+        " panel leaves out the wait for a contact, on a scale of its own."
         + (f" Nothing was delivered by: {', '.join(none)}." if none else ""),
         alt="Stacked bars: mean seconds of each part of the delay for each scheme, with and without waiting for a"
         " contact.",
-        views={"": {"data": traces, "layout": layout}},
+        views={"": {"data": traces, "layout": layout, "narrow": _stacked(len(labels))}},
         table=Table("Mean parts of the delay", columns, rows),
-        height=170 + 46 * max(1, len(labels)),
+        height=200 + 46 * max(1, len(labels)),
     )
+
+
+def _stacked(n: int) -> dict[str, Any]:
+    """Return what differs on a narrow screen: the panels one above the other."""
+    return {
+        "height": 330 + 70 * max(1, n),
+        "xaxis": {"domain": [0.0, 1.0]},
+        "xaxis2": {"domain": [0.0, 1.0]},
+        "yaxis": {"domain": [0.62, 1.0]},
+        "yaxis2": {"domain": [0.0, 0.38], "showticklabels": True, "automargin": True},
+    }
 
 
 def _hover(mean: Any, part: str) -> str:

@@ -40,14 +40,15 @@ def cumulative(series: Sequence[Series]) -> Figure:
     rows = []
     for column, words in QUANTITIES:
         traces = []
-        for one in series:
-            values = _values(one, column)
+        values_of = [_values(one, column) for one in series]
+        longest_s = max((float(values[-1]) for values in values_of if len(values)), default=0.0)
+        for one, values in zip(series, values_of, strict=True):
             n_all = max(1, len(one.tasks))
             shares = np.arange(1, len(values) + 1) / n_all
             keep = np.unique(np.linspace(0, len(values) - 1, min(len(values), _MOST_POINTS)).astype(int))
             x, y = values[keep], shares[keep]
             if len(x):
-                x, y = np.append(x[0], x), np.append(0.0, y)
+                x, y = np.concatenate([x[:1], x, [1.03 * longest_s]]), np.concatenate([[0.0], y, y[-1:]])
             traces.append(
                 {
                     "type": "scatter", "mode": "lines", "name": in_plot(one.label), "x": figures(x),

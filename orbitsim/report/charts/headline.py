@@ -11,7 +11,7 @@ from orbitsim.report.data import RunData
 from orbitsim.report.wording import clock, duration, in_html
 from orbitsim.results.wording import energy, seconds, share, size
 
-COLUMNS = ("scheme", "tasks", "delivered", "undeliverable", "delay, mean", "median", "95 %", "max", "service, mean",
+COLUMNS = ("scheme", "tasks", "delivered", "undeliver\u00adable", "delay, mean", "median", "95 %", "max", "service, mean",
            "crosslinks", "downlink", "energy of computing", "compute times")  # fmt: skip
 
 

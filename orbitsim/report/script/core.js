@@ -1,8 +1,10 @@
 const report = JSON.parse(document.getElementById("report-data").textContent);
 const root = document.documentElement;
-const state = new Map(); // figure key -> what is drawn now
+const refresh = new Map(); // figure key -> draws it again, as it is set now
 const system = window.matchMedia("(prefers-color-scheme: dark)");
 let printing = false;
+const NARROW = 560; // CSS pixels of a figure
+const PRINTED = 680;
 
 // ---- theme ------------------------------------------------------------------------------------------------
 const remembered = () => { try { return localStorage.getItem("orbitsim-theme"); } catch { return null; } };
@@ -52,35 +54,40 @@ function themed(layout, figure, width, listed) {
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12.5 }, itemsizing: "constant" },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: "@muted", activecolor: "@ink" },
   };
-  if (!listed) base.margin.t = 14;
+  if (!listed) base.margin.t = 26;
   const out = merged(base, layout);
   for (const name of Object.keys(out)) {
     if (/^[xy]axis\d*$/.test(name)) out[name] = merged(axis, out[name]);
   }
-  if (width < 520) {
-    out.margin = { ...out.margin, l: Math.min(out.margin.l, 50), r: 8 };
+  if (width < NARROW) {
+    out.margin = { ...out.margin, l: Math.min(out.margin.l, 46), r: 8 };
     out.font = { ...out.font, size: 11 };
+    for (const name of Object.keys(out)) {
+      if (!/^xaxis\d*$/.test(name)) continue;
+      out[name] = { ...out[name], tickangle: 0, ...(typeof out[name].dtick === "number" && out[name].type !== "log" ? { dtick: 2 * out[name].dtick } : { nticks: 5 }) };
+    }
   }
   return resolved(out, "");
 }
 
 const config = {
-  responsive: true, displaylogo: false, doubleClick: "reset", topojsonURL: "",
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toggleSpikelines"],
+  responsive: false, displaylogo: false, doubleClick: "reset", topojsonURL: "", plotlyServerURL: "", showSendToCloud: false,
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toggleSpikelines", "sendChartToCloud", "sendDataToCloud"],
   toImageButtonOptions: { format: "svg" },
 };
 
-function draw(key, data, layout) {
+function draw(key, data, wide, narrow = {}) {
   const target = document.querySelector(`[data-plot="${key}"]`);
   const figure = report.figures[key];
-  state.set(key, { data, layout });
+  const width = printing ? PRINTED : target.clientWidth;
+  const layout = width < NARROW ? merged(wide, narrow) : wide;
   const listed = layout.showlegend !== false && data.filter((trace) => trace.showlegend !== false && trace.type !== "heatmap").length > 1;
-  const full = themed(layout, figure, target.clientWidth, listed);
-  if (printing) full.width = Math.min(target.clientWidth || 680, 690);
+  const full = { ...themed(layout, figure, width, listed), width };
   target.style.minHeight = `${full.height}px`;
   Plotly.react(target, resolved(data, ""), full, { ...config, toImageButtonOptions: { format: "svg", filename: key } });
 }
-const redraw = () => { for (const [key, now] of state) draw(key, now.data, now.layout); };
+const redraw = () => { for (const show of refresh.values()) show(); };
+const widthOf = (key) => (printing ? PRINTED : document.querySelector(`[data-plot="${key}"]`).clientWidth);
 
 const esc = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "%\u200b{");
 const control = (key) => document.querySelector(`[data-controls="${key}"]`);
@@ -89,12 +96,6 @@ const format = (value, digits = 4) => {
   if (value === null || !Number.isFinite(value)) return "-";
   return Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en-US") : String(Number(value.toPrecision(digits)));
 };
-const clock = (seconds) => {
-  const whole = Math.floor(seconds + 0.5);
-  const pad = (n) => String(n).padStart(2, "0");
-  return `${Math.floor(whole / 3600)}:${pad(Math.floor(whole / 60) % 60)}:${pad(whole % 60)}`;
-};
-
 function table(caption, columns, rows) {
   const box = element("div", { className: "scroll", tabIndex: 0 });
   box.setAttribute("role", "region");
@@ -127,8 +128,9 @@ function plain(key, figure) {
   const selects = [...(control(key)?.querySelectorAll("select") ?? [])];
   const show = () => {
     const view = figure.views[selects.map((select) => select.value).join("|")];
-    if (view) draw(key, view.data, view.layout);
+    if (view) draw(key, view.data, view.layout, view.narrow);
   };
+  refresh.set(key, show);
   selects.forEach((select) => select.addEventListener("change", show));
   show();
 }

@@ -91,6 +91,7 @@ function gantt(key, figure) {
     const live = document.querySelector(`[data-table="${key}"]`);
     live.replaceChildren(table(item ? `${scheme.value}, ${item.label}` : "No task", ["place and service", "bars", "in service [s]", "first start [s]", "last end [s]"], rows));
   };
+  refresh.set(key, show);
   scheme.addEventListener("change", () => { fill(); zoom = ""; show(); });
   task.addEventListener("change", () => { zoom = ""; show(); });
   fill();

@@ -23,10 +23,11 @@ function map(key, figure) {
     const words = seen.size ? `${seen.size} in contact` : "no contact";
     output.textContent = `${extra.frames[frame]} h, ${words}`;
     slider.setAttribute("aria-valuetext", output.textContent);
-    const target = document.querySelector(`[data-plot="${key}"]`);
-    const width = printing ? 690 : target.clientWidth;
-    draw(key, data, { ...view.layout, height: Math.max(260, Math.min(640, Math.round(width * 0.52) + 60)) });
+    const width = widthOf(key);
+    const list = width < NARROW ? 190 : width < 1000 ? 110 : 90; // the legend below, which wraps
+    draw(key, data, { ...view.layout, height: Math.min(640, Math.round(width * 0.5)) + list, margin: { ...view.layout.margin, b: list } }, { legend: { y: -48 / (width * 0.5) } });
   };
+  refresh.set(key, show);
   slider.addEventListener("input", show);
   next.addEventListener("click", () => {
     const n = extra.frames.length;

@@ -13,6 +13,15 @@ button.addEventListener("click", () => {
 system.addEventListener("change", () => { named(); redraw(); });
 window.addEventListener("beforeprint", () => { printing = true; redraw(); });
 window.addEventListener("afterprint", () => { printing = false; redraw(); });
+let width = window.innerWidth;
+let settled = 0;
+window.addEventListener("resize", () => {
+  clearTimeout(settled);
+  settled = setTimeout(() => {
+    if (window.innerWidth !== width && !printing) redraw();
+    width = window.innerWidth;
+  }, 150);
+});
 named();
 // One figure after another, with a breath between them: the page can be read and used meanwhile.
 const waiting = Object.entries(report.figures);

@@ -51,6 +51,7 @@ function sweepTools(key, figure, roles) {
     for (const role of Object.keys(chosen)) chosen[role].addEventListener("change", () => { fillFilters(show); show(); });
     bar.after(filters);
     fillFilters(show);
+    refresh.set(key, show);
     show();
   }
   return { extra, chosen, rows, wire, axisOf, select, quantity: () => extra.quantities.find((q) => q.key === chosen.quantity.value) };
@@ -79,7 +80,7 @@ function sweepLines(key, figure) {
     const panelAxis = chosen.panels.value === chosen.x.value ? undefined : tools.axisOf(chosen.panels.value);
     const found = tools.rows();
     const groups = panelAxis ? panelAxis.values.map((value, i) => [`${panelAxis.name} = ${valueText(value)}`, found.filter((row) => panelAxis.at[row] === i)]) : [["", found]];
-    const width = document.querySelector(`[data-plot="${key}"]`).clientWidth;
+    const width = widthOf(key);
     const columns = Math.max(1, Math.min(groups.length, width < 560 ? 1 : width < 900 ? 2 : 3));
     const lines = Math.ceil(groups.length / columns);
     const height = 110 + lines * (groups.length > 1 ? 230 : 330);
