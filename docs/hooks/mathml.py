@@ -17,6 +17,8 @@ def _mathml(latex: str, display: str) -> str:
     found = convert(source, display=display)
     if "\\" in re.sub(r"<[^>]*>", "", found):
         raise ValueError(f"no MathML for {source!r}: {found}")
+    if re.search(r'mathvariant="(?!normal)', found):
+        raise ValueError(f"browsers do not show the style of letters in {source!r}: give its letters in braces")
     # The source stays with the equation, for those who copy it or listen to it.
     return found.replace("<math ", f'<math aria-label="{html.escape(source, quote=True)}" ', 1)
 
