@@ -13,6 +13,7 @@ from orbitsim.reproduce.grid import Point, delays_s, forecast_delays, gain_over,
 from orbitsim.reproduce.reasons import NO_SINGLE, joined, pace
 from orbitsim.reproduce.setting import MODELS, PAPER, TABLE2_DOWNLINK_BPS, Setting, downlink, model_settings, title_of
 from orbitsim.reproduce.variations import assumptions, variations
+from orbitsim.results.wording import seconds
 from orbitsim.types.experiment import Agreement, Bench, Data, Effect, Experiment, Finding, Statement
 
 if TYPE_CHECKING:
@@ -80,14 +81,28 @@ def _shown(gains: Mapping[str, Mapping[str, float]], against: str) -> dict[str, 
 def _shrinking(data: Data) -> Finding:
     gains = _gains(data, "ground-only")
     falls = {name: all(a >= b for a, b in _steps(each)) for name, each in gains.items()}
-    ends = {name: next(iter(each.values())) > list(each.values())[-1] for name, each in gains.items()}
-    agrees: Agreement = "yes" if all(falls.values()) else "partly" if all(ends.values()) else "no"
-    reason = ""
-    if agrees != "yes":
-        reason = "not from every model to the next: " + joined(
+    agrees: Agreement = words.all_agree(*falls.values())
+    reason = (
+        "" if agrees == "yes" else joined(*(_not_falling(data, name) for name, falling in falls.items() if not falling))
+    )
+    return Finding("shrinking", _shown(gains, "ground-only"), agrees, reason)
+
+
+def _not_falling(data: Data, name: str) -> str:
+    """Say what the gain does instead, and how long ground-only queues at both ends of the axis."""
+    if name == "idealised":
+        return "idealised: " + joined(
             *(f"{row['label']}: {pace(row, 'collaborative', 'ground-only')}" for row in data["points"])
         )
-    return Finding("shrinking", _shown(gains, "ground-only"), agrees, reason)
+    queues = [
+        f"{seconds(row['real']['ground-only']['parts_s']['queue_s'])} with {row['label']}"
+        for row in (data["points"][0], data["points"][-1])
+        if row["real"] is not None and row["real"]["ground-only"]["status"] == "ok"
+    ]
+    return (
+        "with real contacts it grows: what waits for a contact has still to be computed on the ground, where it queues "
+        f"{' and '.join(queues)}, while results computed on board only have to be sent"
+    )
 
 
 def _steps(gains: Mapping[str, float]) -> list[tuple[float, float]]:

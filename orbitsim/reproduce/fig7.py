@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orbitsim.report.palette import scheme_style
@@ -91,11 +92,23 @@ def judge(data: Data) -> list[Finding]:
             "stable",
             {name: f"{100.0 * each:.1f} % apart" for name, each in spread.items()},
             words.all_agree(*stable),
-            ""
-            if all(stable)
-            else "with real contacts the way down has as many hops as the constellation asks for then",
+            "" if all(stable) else _ways_down(data),
         ),
     ]
+
+
+def _ways_down(data: Data) -> str:
+    """Say over how many links raw tiles go on average, with real contacts."""
+    counts = {}
+    for row in data["points"]:
+        raw_bytes = row["idealised"]["ground-only"]["downlink_bytes"]
+        moved = _moved(row, "real").get("ground-only")
+        if moved is not None:
+            counts[row["label"]] = f"{moved / raw_bytes:.1f}"
+    return (
+        "with real contacts raw tiles go by the fewest hops to the satellite that can deliver first: over "
+        f"{words.listed(counts)} links on average, beside 5 in the idealised twin"
+    )
 
 
 def _real_reason() -> str:
@@ -198,7 +211,19 @@ def effects(data: Data) -> list[Effect]:
     def note(_name: str, value: float | None) -> str:
         return "meets 71.7 %" if value is not None and value >= 71.7 else ""
 
-    return [each for each in effects_of(data, measures, note) if each.value is not None]
+    uncompressed = {
+        each["words"]
+        for each in data["variants"]
+        if each["assumption"] == "delay model"
+        and 1.0 in ((each["forecasts"][-1] or {}).get("collaborative") or {}).get("ratio", [])
+    }
+    return [
+        replace(each, note="its plan leaves an activation uncompressed: Eq. (9) rewards a longer transfer")
+        if each.variant in uncompressed
+        else each
+        for each in effects_of(data, measures, note)
+        if each.value is not None
+    ]
 
 
 def draw(data: Data) -> Mapping[str, Figure]:
