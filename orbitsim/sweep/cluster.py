@@ -6,6 +6,8 @@ import logging
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from contextlib import closing, contextmanager
 from typing import Any
 
 from orbitsim import __version__
@@ -47,34 +49,51 @@ def run_on_cluster(cells: Sequence[Cell], address: str, *, connect_s: float | No
         from distributed import Client, as_completed
     except ImportError:
         raise _fault(address, "needs the package distributed (pip install 'orbitsim[sweep]')") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is said once, below
-    client = _client(Client, address, connect_s)
-    try:
+    with _quiet(), closing(_client(Client, address, connect_s)) as client:
         _check_workers(client, address, connect_s)
         run = secrets.token_hex(4)  # a name of its own: a cluster keeps the results of a name that it knows
-        futures = {
-            client.submit(run_cell, cell, key=f"orbitsim-{run}-{cell.key}", pure=False, retries=0): cell
-            for cell in cells
-        }
-        waiting = dict(futures)
+        futures = {_submitted(client, cell, run): cell for cell in cells}
+        suspects: list[Cell] = []
         for future in as_completed(list(futures), loop=client.loop):  # type: ignore[no-untyped-call]
-            cell = waiting.pop(future)
-            if future.status == "cancelled":
-                raise OutputError(f"{address}: the scheduler was lost; --resume goes on where it stopped")
+            cell = futures.pop(future)
             result = _outcome(future, cell, address)
-            del futures[future]
-            yield result
+            if result is None:
+                suspects.append(cell)
+            else:
+                yield result
+        # The scheduler blames every cell that a dead worker had, those that only waited there too: each is tried alone.
+        for cell in suspects:
+            yield _outcome(_submitted(client, cell, f"{run}-alone"), cell, address) or lost_cell(cell, _LOST)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from saying in a page of its own what is said here in a line."""
+    known = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("distributed", "tornado")]
+    levels = {name: logging.getLogger(name).level for name in known}
+    for name in known:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    try:
+        yield
     finally:
-        client.close(timeout=5)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
-def _outcome(future: Any, cell: Cell, address: str) -> CellResult:
+def _submitted(client: Any, cell: Cell, run: str) -> Any:
+    return client.submit(run_cell, cell, key=f"orbitsim-{run}-{cell.key}", pure=False)
+
+
+def _outcome(future: Any, cell: Cell, address: str) -> CellResult | None:
+    """Return the result of a cell; None where workers died over it."""
     from distributed import KilledWorker
 
     try:
         result: CellResult = future.result()
     except KilledWorker:
-        return lost_cell(cell, _LOST)
+        return None
+    except CancelledError:
+        raise OutputError(f"{address}: the scheduler was lost; --resume goes on where it stopped") from None
     except Exception as error:  # noqa: BLE001 - a worker that cannot even unpack a cell must not stop the others
         return lost_cell(cell, f"the worker could not run it: {type(error).__name__}: {error}")
     if result.version != __version__:  # of a worker that came later

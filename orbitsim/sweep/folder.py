@@ -66,8 +66,8 @@ class SweepFolder:
         if known.get("version") != __version__ or known.get("format") != FORMAT:
             made = f"holds a sweep that orbitsim {known.get('version')} made, and this is {__version__}"
             raise self._refused(f"{made}: go on with that version, or choose another folder")
-        if not resume:
-            n_done = sum(1 for _ in (self.path / CELLS).glob("*.parquet"))
+        n_done = sum(1 for _ in (self.path / CELLS).glob("*.parquet"))
+        if not resume and (n_done or known.get("identity") != self._sweep.identity):
             done = "a finished sweep" if (self.path / RESULTS).is_file() else f"a sweep with {n_done} finished cells"
             raise self._refused(f"holds {done}: give --resume to go on with it, or choose another folder")
         if known.get("identity") != self._sweep.identity:

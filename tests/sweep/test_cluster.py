@@ -99,6 +99,23 @@ def test_a_cell_that_kills_its_workers_is_an_error(tmp_path: Path) -> None:
     assert frame["error"][0].startswith("the workers that ran it died")
 
 
+def test_a_scheduler_that_is_lost_is_one_message(tmp_path: Path) -> None:
+    sweep = tiny.written(tmp_path, tiny.grid_of(12, "sweep.cell_planners:slow"))
+    out = tmp_path / "out"
+    with ExitStack() as stack:
+        cluster = ExitStack()
+        address = cluster.enter_context(scheduler())
+        stack.enter_context(worker(address, tmp_path / "a"))
+        process = stack.enter_context(tiny.start("sweep", sweep, "--out", out, "--scheduler", address))
+        tiny.wait_until(lambda: tiny.n_parts(out) >= 1)
+        cluster.close()
+        _, err = process.communicate(timeout=200)
+    assert process.returncode == 1, err
+    lines = [line for line in err.splitlines() if not line.startswith("sweep: ")]
+    assert lines == [f"error: {address}: the scheduler was lost; --resume goes on where it stopped"]
+    assert 1 <= tiny.n_parts(out) < 12
+
+
 def test_an_unreachable_scheduler_is_one_message(tmp_path: Path) -> None:
     sweep = tiny.written(tmp_path)
     address = f"tcp://127.0.0.1:{free_port()}"
