@@ -177,7 +177,7 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.linspace(max(0.0, centre - half), centre + half, _BINS // 2 + 1)
     scale = 10.0 ** np.floor(np.log10(high / _BINS))
     width = float(next(step * scale for step in (1, 2, 2.5, 5, 10, 20) if step * scale * _BINS >= high))
-    return width * np.arange(int(np.ceil(high / width)) + 1)
+    return width * np.arange(int(np.ceil(high / width)) + 1, dtype=np.float64)
 
 
 def _log_edges(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,8 +11,11 @@ from orbitsim.report.data import RunData
 from orbitsim.report.wording import clock, duration, in_html
 from orbitsim.results.wording import energy, seconds, share, size
 
-COLUMNS = ("scheme", "tasks", "delivered", "undeliver\u00adable", "delay, mean", "median", "95 %", "max", "service, mean",
-           "crosslinks", "downlink", "energy of computing", "compute times")  # fmt: skip
+COLUMNS = (
+    "scheme", "tasks", "delivered", "undeliver\u00adable", "delay, mean", "median", "95 %", "max", "service, mean",
+    "crosslinks", "downlink", "energy of computing", "compute times",
+)  # fmt: skip
+"""Headings; one of them may be broken where its soft hyphen stands."""
 
 
 def headline(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> Table:
