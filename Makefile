@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT ?= runs/main
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint docs bench clean
 
 run: $(VENV)/.installed-core  ## the paper's day with real contacts and its idealised twin, side by side
 	$(BIN)/orbitsim run leo12-vitg leo12-vitg-idealised --out $(OUT) --force
@@ -20,6 +20,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(VENV)/.installed-dev  ## the documentation site, in build/site; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 bench: $(VENV)/.installed-bench  ## our speed as ratios against named rivals, in the same run
 	$(BIN)/python -m benchmarks
 
@@ -28,11 +31,11 @@ $(VENV)/.installed-core: pyproject.toml constraints.txt | $(VENV)
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)
-	$(PIP_INSTALL) --editable '.[dev,neural,pretrained]'
+	$(PIP_INSTALL) --editable '.[dev,neural,pretrained,sweep,report,download]'
 	touch $@
 
 $(VENV)/.installed-bench: pyproject.toml constraints.txt | $(VENV)
-	$(PIP_INSTALL) --editable '.[dev,neural,pretrained,bench]'
+	$(PIP_INSTALL) --editable '.[dev,neural,pretrained,sweep,report,download,bench]'
 	touch $@
 
 $(VENV):
