@@ -258,3 +258,57 @@ def test_what_cannot_be_planned():
         orbitsim.plan(3)
     with pytest.raises(InputError, match=r"nodes: missing"):
         orbitsim.plan({"n_batches": 1})
+
+
+# -- sweeps, reports, figures, exports ---------------------------------------------------------------------------------
+
+
+def test_a_sweep_of_plain_tables_is_that_of_its_cells(tmp_path):
+    base = orbitsim.load_scenario("quick", settings=SHORT)
+    tables = {
+        "base": base,
+        "set": {"run.schemes": ["hybrid"]},
+        "grid": {"links.downlink.rate_bps": np.array([0.2e9, 0.8e9])},
+    }
+    swept = orbitsim.sweep(tables, tmp_path / "rates", workers=1)
+    for rate_bps, rows in swept.frame.groupby("links.downlink.rate_bps"):
+        alone = orbitsim.run(base, "hybrid", settings={"links.downlink.rate_bps": rate_bps})
+        assert rows["delay_mean_s"].tolist() == pytest.approx(alone.schemes["delay_mean_s"].tolist(), rel=1e-12)
+    again = orbitsim.sweep(tables, tmp_path / "rates", workers=1, resume=True)
+    assert again.n_run == 0
+    pd.testing.assert_frame_equal(again.frame, swept.frame)
+    pd.testing.assert_frame_equal(orbitsim.sweep.read_sweep(tmp_path / "rates").frame, swept.frame)
+
+
+def test_faults_of_a_sweep_name_its_keys_and_no_file_that_is_gone(tmp_path):
+    with pytest.raises(InputError) as caught:
+        orbitsim.sweep({"base": "quick", "grid": {"links.downlnk.rate_bps": [1e9]}}, tmp_path / "out", workers=1)
+    assert "did you mean 'downlink'" in str(caught.value)
+    assert "sweep.json" not in str(caught.value)
+    with pytest.raises(InputError, match="plain values"):
+        orbitsim.sweep({"base": "quick", "grid": {"seed": [object()]}}, tmp_path / "out")
+    with pytest.raises(InputError, match="expected a sweep file or one of"):
+        orbitsim.sweep("no-such-sweep", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_not_saved_is_reported_drawn_and_exported_like_what_was(results, tmp_path):
+    fresh = orbitsim.Results(results.summary, {name: results.table(name) for name in results.table_names})
+    assert fresh.folder is None
+    page = fresh.report(tmp_path / "page.html")
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    (picture,) = fresh.figures(tmp_path / "figures", formats=["png"], names=["day"])
+    figure = fresh.figure("day")
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert fresh.figure("gantt-hybrid", task=1) is not None
+    fresh.export("perfetto", tmp_path / "fresh.json")
+    saved = orbitsim.read_results(fresh.save(tmp_path / "run"))
+    saved.export("perfetto", tmp_path / "saved.json")
+    assert (tmp_path / "fresh.json").read_bytes() == (tmp_path / "saved.json").read_bytes()
+    with pytest.raises(InputError, match="expected one of perfetto"):
+        fresh.export("pefetto", tmp_path / "x")
+    with pytest.raises(InputError, match="got dya"):
+        fresh.figure("dya")
+    with pytest.raises(InputError, match="exists"):
+        fresh.report(page)
