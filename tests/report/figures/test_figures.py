@@ -10,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
+from orbitsim.cli.app import run_app
 from orbitsim.errors import InputError
 from orbitsim.loading import change_scenario, load_scenario
 from orbitsim.pipeline.run import run_scenario, save_run
@@ -198,3 +199,20 @@ def test_what_is_there_is_kept(folder, tmp_path):
 @pytest.mark.parametrize(("span_s", "unit"), [(5.0, "s"), (599.0, "s"), (600.0, "min"), (10_800.0, "h")])
 def test_units_of_time(span_s, unit):
     assert time_unit(span_s)[1] == unit
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (["--figures", "out", "--format", "png"], 0, "written: out (13 files)"),
+        (["--format", "png"], 2, "is for figures"),
+        (["--figures", "out", "--out", "page.html"], 2, "expected one run, and no --out"),
+        (["--figures", "out", "--format", "gif"], 2, "'gif'"),
+    ],
+)
+def test_figures_from_the_command_line(folder, tmp_path, monkeypatch, capfd, arguments, code, expected):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["orbitsim", "report", str(folder), *arguments])
+    assert run_app() == code
+    assert expected in " ".join(capfd.readouterr().err.split())
+    assert [path.name for path in tmp_path.iterdir()] == (["out"] if code == 0 else [])
