@@ -32,11 +32,14 @@ def _lines(document: Mapping[str, Any], figures: str) -> Iterable[str]:
         yield "**A reduced run (`--small`): it shows that everything works; its figures mean nothing.**"
         yield ""
     yield (
-        f"Made by orbitsim {made['version']} with `{' '.join(made['command'])}`. What is compared: arXiv:2604.04654v1, "
-        "*Communication-Efficient Collaborative LLM Inference over LEO Satellite Networks*. No parameter is tuned: "
-        "each "
-        "comes from the paper or from a cited figure, and what the paper leaves open is listed with its effect."
+        f"Made by orbitsim {made['version']} with `orbitsim reproduce {' '.join(document['experiments'])}`. What is "
+        "compared: "
+        "arXiv:2604.04654v1, *Communication-Efficient Collaborative LLM Inference over LEO Satellite Networks*. No "
+        "parameter is tuned: each comes from the paper or from a cited figure, and what the paper leaves open is "
+        "listed "
+        "with its effect."
     )
+    yield ""
     yield (
         "*Idealised*: the paper's simplification (the downlink of the last satellite always open, every task alone), "
         "one "

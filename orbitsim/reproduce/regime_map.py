@@ -117,7 +117,11 @@ def effects(data: Data) -> list[Effect]:
 
 def draw(data: Data) -> Mapping[str, Figure]:
     """Draw the winners with their margins, and what the hybrid scheme adds."""
-    return {"map": map_figure(data), "map-hybrid": hybrid_figure(data)}
+    return {
+        "map": map_figure(data),
+        "map-models": map_figure(data, ["models"]),
+        "map-hybrid": hybrid_figure(data),
+    }
 
 
 EXPERIMENT = Experiment(
