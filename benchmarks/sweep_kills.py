@@ -1,9 +1,9 @@
 """The kill test at full length: SIGKILL at 20 random moments of a sweep, resumed each time.
 
 Run ``python benchmarks/sweep_kills.py [--sweep NAME] [--kills N] [--workers N] [--seed N]``. A first run without
-interruption gives the reference and its length. Then the sweep is killed over and over, each time at a moment drawn
-from the length that is left of it, until the kills are used up; the last run finishes it. Both data sets must be the
-same bytes.
+interruption gives the reference, the time until its first cell, and its length. Then the sweep is killed over and over,
+each time at a random moment while it starts or while cells finish, spread over its length; the last run finishes it.
+Both data sets must be the same bytes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,21 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as parent:
         reference, out = Path(parent) / "reference", Path(parent) / "out"
         start_s = time.perf_counter()
-        finish(command(arguments, reference))
+        with subprocess.Popen(
+            command(arguments, reference), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            while not n_parts(reference) and process.poll() is None:
+                time.sleep(0.05)
+            first_s = time.perf_counter() - start_s
         took_s = time.perf_counter() - start_s
+        if process.returncode:
+            sys.exit("the run without interruption failed")
         n_cells = n_parts(reference)
         print(f"{arguments.sweep}: {n_cells} cells in {took_s:.1f} s without interruption", flush=True)
         for number in range(1, arguments.kills + 1):
-            # So early that all kills meet an unfinished sweep, and late enough that some cells are done in between.
-            left_s = took_s * (1.0 - n_parts(out) / n_cells)
-            wait_s = chance.uniform(0.0, max(2.0, 2.0 * left_s / (arguments.kills + 1 - number)))
+            left_s = (took_s - first_s) * (1.0 - n_parts(out) / n_cells)
+            share_s = left_s / (arguments.kills + 1 - number)
+            wait_s = chance.uniform(0.0, first_s) if number % 4 == 0 else first_s + chance.uniform(0.0, 2.0 * share_s)
             with subprocess.Popen(
                 command(arguments, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as process:

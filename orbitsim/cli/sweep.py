@@ -13,7 +13,7 @@ from orbitsim.cli.terminal import Format, FormatOption, OverrideOption, SettingO
 
 NAME = "sweep"
 EXAMPLE = (
-    "Examples: [bold]orbitsim sweep s2g-quick --out runs/quick[/bold] · "
+    "Examples: [bold]orbitsim sweep s2g-small --out runs/small[/bold] · "
     "[bold]orbitsim sweep my-sweep.toml --out runs/mine --workers 2 --format csv > mine.csv[/bold] · "
     "[bold]orbitsim sweep my-sweep.toml --out runs/mine --resume[/bold] · "
     "[bold]orbitsim sweep my-sweep.toml --out runs/mine --scheduler tcp://10.0.0.1:8786[/bold]"
