@@ -124,7 +124,7 @@ def _up_to(data: Data, below: Mapping[str, Mapping[str, float]], most: float) ->
     if abs(most - _MOST) <= 0.01:
         return Finding("71.7 %", ours, "yes")
     rows = [
-        f"{variant['words']} {100.0 * share:.1f} %"
+        f"{variant['assumption']} ({variant['words']}) {100.0 * share:.1f} %"
         for variant in data["variants"]
         if variant["assumption"] in ("model", "sensing satellite", "codec")
         and (share := _share(variant["forecasts"][-1])) is not None
