@@ -11,7 +11,8 @@ from orbitsim.neural.evaluation.intervals import PairedLoss, paired_loss
 from orbitsim.neural.reproduce.drawing import PAPER_COLOUR, legend_below, panels
 from orbitsim.neural.reproduce.image_sets import image_sets
 from orbitsim.neural.reproduce.plan import CUTS, EPOCHS, FULL, IMAGES, MODELS, PAPER, TITLES, plan_of
-from orbitsim.neural.reproduce.stages import TRAINED_MASK, pretrained_stages, small_stages
+from orbitsim.neural.reproduce.pretrained_stages import TRAINED_MASK, pretrained_stages
+from orbitsim.neural.reproduce.stages import small_stages
 from orbitsim.types.experiment import Agreement, Assumption, Bench, Data, Experiment, Finding, Statement
 
 if TYPE_CHECKING:
@@ -87,8 +88,10 @@ def ratios(group: Sequence[Mapping[str, Any]], stage: str) -> list[float]:
     return [float(value) for value in np.mean(table, axis=0)]
 
 
-def loss(group: Sequence[Mapping[str, Any]]) -> PairedLoss:
-    """Return what the codec loses against the model trained as long without one (pretrained: against clean)."""
+def loss(group: Sequence[Mapping[str, Any]]) -> PairedLoss | None:
+    """Return what the codec loses against the model trained as long without one; None for the pretrained one."""
+    if "right" not in group[0]:
+        return None
     right = {key: np.array([[c == "1" for c in row[key]] for row in group]) for key in ("base_right", "right")}
     return paired_loss(right["base_right"], right["right"])
 
@@ -105,13 +108,14 @@ def records(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "model": model,
                     "method": method,
                     "n_seeds": len(group),
-                    "n_images": lost.n_images,
+                    "n_images": group[0]["n_images"] if lost is None else lost.n_images,
                     "cut": cut,
                     **{f"{stage}_ratio": ratios(group, stage)[number] for stage in STAGES},
                     "paper_coded_ratio": PUBLISHED["coded"][number] if number < len(PUBLISHED["coded"]) else None,
-                    "loss_points_all_cuts": 100.0 * lost.loss.estimate,
-                    "loss_low_points": 100.0 * lost.loss.low,
-                    "loss_high_points": 100.0 * lost.loss.high,
+                    "feature_error": group[0].get("feature_error"),
+                    "loss_points_all_cuts": None if lost is None else 100.0 * lost.loss.estimate,
+                    "loss_low_points": None if lost is None else 100.0 * lost.loss.low,
+                    "loss_high_points": None if lost is None else 100.0 * lost.loss.high,
                 }
             )
     return found
@@ -159,10 +163,17 @@ def _stage_finding(
     for key, group in groups.items():
         words = ", ".join(f"{ratio:.2f}x" for ratio in ratios(group, stage))
         if with_loss:
-            lost = loss(group).loss
-            words += f"; loses {100 * lost.estimate:.1f} ({100 * lost.low:.1f} to {100 * lost.high:.1f}) points"
+            words += _cost_words(group)
         ours[_label(key)] = words
     return Finding(stage, ours, _share(checks), "" if all(checks) else reason)
+
+
+def _cost_words(group: Sequence[Mapping[str, Any]]) -> str:
+    paired = loss(group)
+    if paired is None:
+        return f"; squared error of the final features over their variance {group[0]['feature_error']:.3f}"
+    lost = paired.loss
+    return f"; loses {100 * lost.estimate:.1f} ({100 * lost.low:.1f} to {100 * lost.high:.1f}) points"
 
 
 def _gains(masks: Mapping[tuple[str, str, str], list[Mapping[str, Any]]]) -> str:

@@ -1,4 +1,4 @@
-"""Bytes after each stage of compression at every cut, of trained and of calibrated codecs."""
+"""Bytes after each stage of compression at every cut of a small model, its codecs trained or calibrated."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ import numpy as np
 import torch
 
 from orbitsim.neural.codecs import Codec, load_codec
-from orbitsim.neural.evaluation.backbone import evaluation_model
-from orbitsim.neural.evaluation.experiment import Experiment as CodecExperiment
-from orbitsim.neural.evaluation.experiment import RowSpec, threads
-from orbitsim.neural.evaluation.methods import Method
-from orbitsim.neural.evaluation.row import Row, RowStore
-from orbitsim.neural.evaluation.table import measure_rows
-from orbitsim.neural.evaluation.trained import TrainedCodecs
-from orbitsim.neural.images import image_folder, normalised
+from orbitsim.neural.images import normalised
 from orbitsim.neural.reproduce.image_sets import ImageSet
 from orbitsim.neural.reproduce.plan import Plan
 from orbitsim.neural.reproduce.trainings import Training, Trainings
@@ -29,8 +22,6 @@ from orbitsim.neural.zoo import load_model
 from orbitsim.types.experiment import Bench
 
 BATCH_SIZE = 64  # images of a stream: a mini-batch of the paper
-TARGET_RATIO = 25.0  # of the transform on the pretrained model, about what the paper reports
-TRAINED_MASK = "pretrained-mask"  # folder beside the trainings that may hold a mask trained with the pretrained model
 
 
 def small_stages(bench: Bench, plan: Plan, images: ImageSet) -> list[dict[str, Any]]:
@@ -90,55 +81,3 @@ def stage_sizes(backbone: str, cuts: Sequence[int], codecs: Sequence[Codec], dat
     names = ("uncompressed_bytes", "sparsified_bytes", "quantised_bytes", "coded_bytes")
     table = {name: sizes[i].tolist() for i, name in enumerate(names)}
     return {"cuts": list(cuts), **table, "right": zeros_and_ones(torch.cat(right))}
-
-
-def pretrained_stages(bench: Bench, plan: Plan, sets: Sequence[ImageSet]) -> list[dict[str, Any]]:
-    """Return rows of the pretrained backbone on the first data set, codecs calibrated on the second if there is one."""
-    assert plan.pretrained is not None  # noqa: S101 (told apart by the caller)
-    root = bench.shared or bench.folder
-    threads(bench.workers)
-    test = sets[0]
-    other = sets[1].folder if len(sets) > 1 else None
-    experiment = CodecExperiment(
-        evaluation_model(plan.pretrained),
-        plan.pretrained_cuts,
-        root / "pretrained-cache",
-        per_class=max(2, plan.pretrained_images // len(image_folder(test.folder).classes)),
-        n_fitted=64,
-        n_gradients=32,
-        report=bench.progress,
-    )
-    methods: list[Method | TrainedCodecs] = [
-        Method("mask", settings={"keep": plan.pretrained_keep, "bits": plan.bits}),
-        Method("transform", ratio=TARGET_RATIO),
-    ]
-    if (root / TRAINED_MASK).is_dir():
-        methods.append(TrainedCodecs(str(root / TRAINED_MASK), "gumbel"))
-    specs = [RowSpec(test.folder, method, 1, other) for method in methods]
-    rows = measure_rows(experiment, specs, RowStore(root / "pretrained-rows"), bench.progress)
-    return [_pretrained_row(row) for row in rows]
-
-
-def _pretrained_row(row: Row) -> dict[str, Any]:
-    """Return a row as those of the small models are; stages are known as ratios, of the first mini-batches."""
-    uncompressed = row.value_bytes * int(row.n_images.sum())
-    stages = np.array(row.stage_ratio)
-    method = "gumbel" if row.method == "gumbel" else row.kind
-    return {
-        "data": row.data,
-        "model": row.facts["model"],
-        "seed": row.seed,
-        "method": method,
-        "cuts": list(row.facts["cuts"]),
-        "uncompressed_bytes": [uncompressed] * len(row.facts["cuts"]),
-        "sparsified_bytes": np.rint(uncompressed / stages[:, 1]).astype(int).tolist(),
-        "quantised_bytes": np.rint(uncompressed / stages[:, 2]).astype(int).tolist(),
-        "coded_bytes": row.coded_bytes.sum(1).tolist(),
-        "feature_error": row.token_error,
-        "base_right": _figures(row.clean_right),
-        "right": _figures(row.coded_right),
-    }
-
-
-def _figures(right: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
-    return "".join("1" if found else "0" for found in right)
