@@ -62,6 +62,9 @@ def command(
     within_folds: Annotated[
         bool, typer.Option("--within-folds", help="Calibrate in the training folds, not on the next data set.")
     ] = False,
+    stored_only: Annotated[
+        bool, typer.Option("--stored-only", help="Measure nothing: tables of the rows that are there already.")
+    ] = False,
     cache: CacheOption = None,
     per_class: PerClassOption = None,
     batch_size: BatchSizeOption = 64,
@@ -102,7 +105,9 @@ def command(
         chosen = [method_of(text) for text in methods.split(",")] if methods else list(UNTRAINED)
         specs = cross_specs(data, chosen, all_seeds, within_folds=within_folds)
         specs += _trained_specs(trained or [], data, all_seeds)
-        rows = measure_rows(experiment, specs, RowStore(out / "rows"), report)
+        rows = measure_rows(experiment, specs, RowStore(out / "rows"), report, stored_only=stored_only)
+        if not rows:
+            raise InputError(Problem("--out", f"expected rows to make tables of, found none in {out / 'rows'}"))
         write_tables(out, rows)
     print_evaluation(summarise(rows), cut_records(rows), fmt)
 

@@ -30,17 +30,23 @@ UNTRAINED = (
 
 
 def measure_rows(
-    experiment: Experiment, specs: Sequence[RowSpec], store: RowStore, report: Report = quiet_report
+    experiment: Experiment,
+    specs: Sequence[RowSpec],
+    store: RowStore,
+    report: Report = quiet_report,
+    *,
+    stored_only: bool = False,
 ) -> list[Row]:
-    """Return the rows of specifications; those in the store are taken from there, the others measured and kept."""
+    """Return the rows of specifications: from the store, or measured and kept there; `stored_only` leaves those out."""
     rows = []
     for number, spec in enumerate(specs):
         extra = spec.method.describe() if isinstance(spec.method, TrainedCodecs) else {}
         facts = {**experiment.facts(), **({"codec_ids": extra["codec_ids"]} if extra else {})}
         key = store.key(spec.name, facts, experiment.clean(spec.data).key)
-        if not store.has(key):
+        if not store.has(key) and not stored_only:
             store.save(key, experiment.run(spec))
-        rows.append(store.load(key))
+        if store.has(key):
+            rows.append(store.load(key))
         report("rows", number + 1, len(specs))
     return rows
 
@@ -151,15 +157,15 @@ def _batch_ratio(row: Row) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 def markdown(records: Sequence[dict[str, Any]]) -> str:
     """Return the records of `summarise` as a table in Markdown."""
     head = (
-        "| data set | method | ratio to fp32 (worst cut) | to fp16 | feature error | pooled error | clean | coded "
+        "| data set | method | seeds | ratio to fp32 (worst cut) | to fp16 | feature error | pooled error | clean | coded "
         "| paired loss, points (95 %) | encode, decode MB/s |"
     )
-    lines = [head, "|" + " --- |" * 10]
+    lines = [head, "|" + " --- |" * 11]
     for r in records:
         interval = f"{r['loss_points']:.2f} ({r['loss_low']:.2f} to {r['loss_high']:.2f})"
         ratio = f"{r['ratio_fp32']:.2f} ({r['worst_cut_ratio']:.2f}) | {r['ratio_fp16']:.2f}"
         lines.append(
-            f"| {r['data']} | {r['method']} | {ratio} "
+            f"| {r['data']} | {r['method']} | {r['n_seeds']} | {ratio} "
             f"| {r['token_error']:.4f} | {r['pooled_error']:.4f} | {100 * r['accuracy_clean']:.2f} % "
             f"| {100 * r['accuracy_coded']:.2f} % | {interval} "
             f"| {r['encode_mb_per_s']:.0f}, {r['decode_mb_per_s']:.0f} |"
