@@ -200,11 +200,15 @@ class Codec(nn.Module, ABC):
 
     def _id(self) -> bytes:
         """Return the identity, hashed again only when a tensor of the codec has been written to or replaced."""
-        tensors = (*self.parameters(), *self.buffers())
-        versions = tuple((id(t), t.data_ptr(), t._version) for t in tensors)  # noqa: SLF001 (torch has no public name)
+        versions = self._versions()
         if self._known_id is None or self._known_id[0] != versions:
             self._known_id = (versions, codec_id(self.kind, self.settings(), self.wire_state()))
         return self._known_id[1]
+
+    def _versions(self) -> object:
+        """Return what changes when a tensor of the codec is written to or replaced."""
+        tensors = (*self.parameters(), *self.buffers())
+        return tuple((id(t), t.data_ptr(), t._version) for t in tensors)  # noqa: SLF001 (torch has no public name)
 
     def _check(self, tensor: Tensor) -> None:
         if tensor.dtype not in DTYPES.values():

@@ -5,6 +5,8 @@ Coefficients come as planes (rows, components), in steps: those of the grid, the
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,15 +14,36 @@ from orbitsim.neural.codecs.component_models import DROPPED
 
 _ESCAPING = 2e-5  # share of a class's symbols that may lie outside its table
 _ESCAPE_BITS = 16.0  # two of the four bytes of an escaped symbol say little
+_PART_VALUES = 1 << 15
 _SMOOTHING = 0.02  # symbols of the fitted Laplace distribution added to each table, as a share of those seen
 
 
 def symbol_sizes(
     plane: NDArray[np.float64], zero: NDArray[np.float64] | float, up: NDArray[np.float64] | float
 ) -> NDArray[np.float64]:
-    """Return magnitudes of symbols, as `ExactTransform` rounds them."""
-    size = np.abs(plane)
-    return np.where(size < zero, 0.0, np.maximum(np.floor(size + (1.0 - up)), 1.0))
+    """Return magnitudes of symbols, as `ExactTransform` rounds them.
+
+    Parameters
+    ----------
+    plane : ndarray, (rows, components) or (n,)
+        Coefficients. [steps]
+    zero, up : ndarray, (components,), or float
+        Magnitude at which a coefficient becomes 1, and fraction from which a larger one is rounded up. [steps]
+    """
+    found = np.empty_like(plane)
+    for part in _parts(plane):
+        size, symbols = np.abs(plane[part]), found[part]
+        np.add(size, 1.0 - up, out=symbols)
+        np.floor(symbols, out=symbols)
+        np.maximum(symbols, 1.0, out=symbols)
+        symbols *= size >= zero
+    return found
+
+
+def _parts(plane: NDArray[np.float64]) -> list[slice]:
+    """Return slices of the rows whose work fits a processor's cache."""
+    n_rows = max(1, _PART_VALUES // max(1, math.prod(plane.shape[1:])))
+    return [slice(first, first + n_rows) for first in range(0, len(plane), n_rows)]
 
 
 def component_classes(size: NDArray[np.float64], n_classes: int) -> NDArray[np.int64]:
@@ -39,7 +62,7 @@ def _by_class(planes: list[NDArray[np.float64]], classes: NDArray[np.int64], num
     first, parts = 0, []
     for plane in planes:
         columns = np.flatnonzero(classes[first : first + plane.shape[1]] == number)
-        parts.append(plane[:, columns].ravel())
+        parts.append(plane.take(columns, axis=1).ravel())
         first += plane.shape[1]
     return np.concatenate(parts)
 
@@ -126,12 +149,16 @@ def without_dear_components(
         of_class = classes[span]
         limits = thresholds[of_class.clip(0)]
         size = symbol_sizes(plane, limits[:, 0], limits[:, 1])
-        saved = (plane**2 - (np.abs(plane) - size) ** 2).mean(0)
+        gain = np.empty_like(plane)
+        for part in _parts(plane):
+            gain[part] = plane[part] ** 2 - (np.abs(plane[part]) - size[part]) ** 2
+        saved = gain.mean(0)
         spent = np.empty(plane.shape[1])
+        first_length = of_class.clip(0) * lengths.shape[1] + n_levels
         for start in range(0, plane.shape[1], 256):  # a table of lengths for each value would be large
-            part = slice(start, start + 256)
-            symbol = np.minimum(size[:, part], n_levels + 1).astype(np.int64) + n_levels
-            spent[part] = lengths[of_class[part].clip(0)[None, :], symbol].mean(0)
+            columns = slice(start, start + 256)
+            symbol = np.minimum(size[:, columns], n_levels + 1).astype(np.int64)
+            spent[columns] = lengths.take(symbol + first_length[columns]).mean(0)
         kept[span] = np.where((saved <= price * spent) | (size.max(0) == 0.0), DROPPED, of_class)
     return kept
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +36,12 @@ class ComponentModels:
     tables: Weights
     classes: NDArray[np.int64]
 
+    @cached_property
+    def sent(self) -> NDArray[np.intp]:
+        """Components that are sent, class by class: the order of the columns of symbols."""
+        order = np.argsort(self.classes, kind="stable")
+        return order[np.count_nonzero(self.classes == DROPPED) :]
+
     def table(self, number: int) -> tuple[Weights, np.int32]:
         """Return the weights of a class without those at both ends that it does not use, and its number of levels."""
         weights = self.tables[number]
@@ -42,19 +50,22 @@ class ComponentModels:
         n_levels = int(np.abs(used - middle).max(initial=1))
         return weights[[*range(middle - n_levels, middle + n_levels + 1), -1]], np.int32(n_levels)
 
-    def groups(self) -> list[tuple[int, NDArray[np.intp]]]:
-        """Return each class in use and its components."""
-        used = np.unique(self.classes)
-        return [(int(number), np.flatnonzero(self.classes == number)) for number in used if number != DROPPED]
+    def groups(self) -> list[tuple[int, slice]]:
+        """Return each class in use and its columns of symbols."""
+        used, first = np.unique(self.classes[self.sent], return_index=True)
+        edges = pairwise([*first.tolist(), self.sent.size])
+        return [(number, slice(*ends)) for number, ends in zip(used.tolist(), edges, strict=True)]
+
+    @cached_property
+    def _tables_of_groups(self) -> list[tuple[slice, Weights, np.int32]]:
+        return [(columns, *self.table(number)) for number, columns in self.groups()]
 
     def write(self, writer: SymbolWriter, symbols: Symbols) -> Symbols:
-        """Add symbols (rows, n_components) to the writer, a group for each class; return those that escape."""
+        """Add symbols (rows, components sent) to the writer, a group for each class; return those that escape."""
         escapes = []
-        for number, columns in self.groups():
-            weights, n_levels = self.table(number)
-            group = symbols.take(columns, axis=1).ravel()
-            group += n_levels
-            if group.size and (int(group.min()) < 0 or int(group.max()) > 2 * n_levels):
+        for columns, weights, n_levels in self._tables_of_groups:
+            group = np.add(symbols[:, columns], n_levels).ravel()
+            if group.size and int(group.view(np.uint32).max()) > 2 * n_levels:  # below zero is far above, too
                 escaped = (group < 0) | (group > 2 * n_levels)
                 escapes.append(group[escaped] - n_levels)
                 group[escaped] = 2 * n_levels + 1
@@ -62,16 +73,16 @@ class ComponentModels:
         return np.concatenate(escapes) if escapes else np.zeros(0, dtype=np.int32)
 
     def read(self, reader: SymbolReader, n_rows: int) -> tuple[Symbols, list[EscapedPlaces]]:
-        """Return symbols (rows, n_components), and the places of those that escape, class by class."""
-        symbols = np.zeros((n_rows, self.classes.size), dtype=np.int32)
+        """Return symbols (rows, components sent), and the places of those that escape, class by class."""
+        symbols = np.empty((n_rows, self.sent.size), dtype=np.int32)
         places: list[EscapedPlaces] = []
-        for number, columns in self.groups():
-            weights, n_levels = self.table(number)
-            group = reader.take(n_rows * columns.size, weights.size, weights).reshape(n_rows, columns.size)
-            symbols[:, columns] = group - n_levels
+        for columns, weights, n_levels in self._tables_of_groups:
+            n_columns = columns.stop - columns.start
+            group = reader.take(n_rows * n_columns, weights.size, weights).reshape(n_rows, n_columns)
+            np.subtract(group, n_levels, out=symbols[:, columns])
             if group.size and int(group.max()) > 2 * n_levels:
                 row, column = np.nonzero(group > 2 * n_levels)
-                places.append((row, columns[column]))
+                places.append((row, columns.start + column))
         return symbols, places
 
 

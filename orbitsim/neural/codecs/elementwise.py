@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -127,13 +128,14 @@ class ElementwiseCodec(Codec):
     def _write(self, x: Tensor) -> bytes:
         x = self.centre_off(x)
         mask = self._mask(x)
-        ranges = self._ranges(x, mask)
-        codes = quantise(x, ranges, self.bits)
+        places = _places(mask, (x.shape[0], x.shape[1], x.shape[2]))
+        kept = places.taken(x)
+        ranges = self._ranges(x, mask) if self.ranges == "channel" else self._ranges(kept, None)
+        codes = quantise(kept, places.of_columns(ranges), self.bits)
         sent = b"" if self.calibrated else _ranges_to_bytes(ranges)
         writer = SymbolWriter()
         self._write_mask(writer, mask)
-        kept, channel = _kept_codes(codes, mask)
-        write_codes(writer, kept, channel, x.shape[-1], 2**self.bits)
+        write_codes(writer, codes.cpu().numpy(), places.channel, x.shape[-1], 2**self.bits)
         return sent + writer.to_bytes()
 
     def _read(self, reader: PayloadReader, shape: Shape) -> Tensor:
@@ -143,10 +145,8 @@ class ElementwiseCodec(Codec):
         places = _places(mask, shape)
         kept = read_codes(symbols, places.n_rows, places.channel, shape[2], 2**self.bits)
         symbols.end()
-        codes = np.zeros(shape, dtype=np.uint8)
-        codes.reshape(places.n_rows, -1)[:, places.columns] = kept
-        restored = dequantise(torch.from_numpy(codes).to(self._place.device), ranges, self.bits)
-        return self.centre_on(restored if mask is None else torch.where(mask, restored, 0.0))
+        codes = torch.from_numpy(kept).to(self._place.device)
+        return self.centre_on(places.put(dequantise(codes, places.of_columns(ranges), self.bits), shape))
 
     def _hard(self, x: Tensor) -> Tensor:
         x = self.centre_off(x)
@@ -225,25 +225,45 @@ class UniformCodec(ElementwiseCodec):
 
 
 class _Places:
-    """Where the kept codes of a mini-batch lie: the same columns in every row."""
+    """Where the kept values of a mini-batch lie: the same columns in every row, or all (columns None)."""
 
-    def __init__(self, n_rows: int, columns: NDArray[np.intp] | slice, channel: NDArray[np.intp]) -> None:
+    def __init__(self, n_rows: int, columns: NDArray[np.intp] | None, channel: NDArray[np.intp]) -> None:
         self.n_rows, self.columns, self.channel = n_rows, columns, channel
+
+    def taken(self, x: Tensor) -> Tensor:
+        """Return the kept values, (rows, columns)."""
+        if self.columns is None:
+            return x.reshape(self.n_rows, -1)
+        rows = x.reshape(self.n_rows, -1)
+        if x.device.type != "cpu":
+            return rows.index_select(1, torch.from_numpy(self.columns).to(x.device))
+        return torch.from_numpy(rows.numpy().take(self.columns, axis=1))
+
+    def put(self, kept: Tensor, shape: Shape) -> Tensor:
+        """Return a mini-batch with kept values in their places and zeros elsewhere."""
+        if self.columns is None:
+            return kept.reshape(shape)
+        x = torch.zeros((self.n_rows, math.prod(shape) // self.n_rows), device=kept.device)
+        if kept.device.type == "cpu":
+            x.numpy()[:, self.columns] = kept.numpy()
+        else:
+            x[:, torch.from_numpy(self.columns).to(kept.device)] = kept
+        return x.reshape(shape)
+
+    def of_columns(self, ranges: Ranges) -> Ranges:
+        """Return one range for all columns, or that of each column's channel."""
+        if self.columns is None or ranges.low.numel() == 1:
+            return ranges
+        channel = torch.from_numpy(self.channel).to(ranges.low.device)
+        return Ranges(ranges.low[channel], ranges.high[channel])
 
 
 def _places(mask: Tensor | None, shape: Shape) -> _Places:
     batch, tokens, channels = shape
     if mask is None:
-        return _Places(batch * tokens, slice(None), np.arange(channels))
+        return _Places(batch * tokens, None, np.arange(channels))
     kept = np.flatnonzero(mask.cpu().numpy())
     return _Places(batch if mask.ndim == 2 else 1, kept, kept % channels)
-
-
-def _kept_codes(codes: Tensor, mask: Tensor | None) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    batch, tokens, channels = codes.shape
-    places = _places(mask, (batch, tokens, channels))
-    rows: NDArray[np.uint8] = codes.cpu().contiguous().numpy().reshape(places.n_rows, -1)
-    return rows[:, places.columns], places.channel
 
 
 def _ranges_to_bytes(ranges: Ranges) -> bytes:

@@ -88,9 +88,7 @@ class SymbolWriter:
         if mode == SENT:
             self._tables.append(table)
             present, weights = _present(levels)
-            rank = np.zeros(n_symbols, dtype=np.int32)
-            rank[present] = np.arange(present.size)
-            self._pieces.append((rank[group], weights))
+            self._pieces.append((_ranked(group, present, n_symbols), weights))
         else:
             self._pieces.append((group, _common(mode, n_symbols, known)))
 
@@ -134,7 +132,7 @@ class SymbolReader:
             return self._take_adaptive(n, n_symbols, known)
         if mode == SENT:
             present, weights = _present(table_from_bytes(self._tables, n_symbols))
-            return present[self._decode(n, weights)]
+            return _unranked(self._decode(n, weights), present)
         return self._decode(n, _common(mode, n_symbols, known))
 
     def end(self) -> None:
@@ -192,6 +190,26 @@ def _present(levels: NDArray[np.uint8]) -> tuple[NDArray[np.int32], Weights]:
     """Return the symbols of a sent table that occur, and their weights: decoding time grows with the alphabet."""
     present = np.flatnonzero(levels).astype(np.int32)
     return present, weights_of(levels[present])
+
+
+def _ranked(symbols: NDArray[np.int32], present: NDArray[np.int32], n_symbols: int) -> NDArray[np.int32]:
+    """Return the place of each symbol among those that occur."""
+    if _has_no_gaps(present):
+        return symbols if present[0] == 0 else symbols - present[0]
+    rank = np.zeros(n_symbols, dtype=np.int32)
+    rank[present] = np.arange(present.size)
+    return rank.take(symbols)
+
+
+def _unranked(ranks: NDArray[np.int32], present: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the symbols at places among those that occur."""
+    if _has_no_gaps(present):
+        return ranks if present[0] == 0 else ranks + present[0]
+    return present.take(ranks)
+
+
+def _has_no_gaps(present: NDArray[np.int32]) -> bool:
+    return int(present[-1]) - int(present[0]) == present.size - 1
 
 
 def _common(mode: int, n_symbols: int, known: Weights | None) -> Weights:

@@ -15,6 +15,7 @@ from orbitsim.neural.codecs.token_grid import TokenGrid, cosine_matrix
 INPUT_BOUND = 2.0**23  # of the activations as integers
 FRACTION_BITS = 10  # of a coefficient, in steps
 _FRACTION = 2.0**FRACTION_BITS
+_INT32_BOUND = 2.0**30
 _LIMIT = torch.finfo(torch.float32).max
 
 _Cosine = tuple[Tensor, Callable[[Tensor], Tensor]]
@@ -47,8 +48,8 @@ class ExactTransform:
         Magnitude at which a coefficient becomes 1, and fraction from which a larger one is rounded up. [steps]
     shrinkage : Tensor of float64, same shape
         What a restored 1, and a restored larger symbol, lies nearer to zero. [steps]
-    kept : Tensor of bool, (grid components + prefix components,)
-        Which components are sent.
+    sent : tuple of Tensor of int64
+        Which components of the grid, and which of the prefix, are sent, in the order of the symbols' columns.
     largest_symbol : int
         Largest magnitude that a symbol can have.
     """
@@ -63,9 +64,14 @@ class ExactTransform:
     symbol_bits: int
     limits: Tensor
     shrinkage: Tensor
-    kept: Tensor
+    sent: tuple[Tensor, Tensor]
     largest_symbol: int = field(init=False)
     _bound: float = field(init=False)
+    _type: torch.dtype = field(init=False)  # of integer coefficients and symbols
+    _stays_finite: bool = field(init=False)  # whatever the symbols
+    _roundings: tuple[_Rounding, _Rounding] = field(init=False)
+    _places: Tensor = field(init=False)  # of the sent coefficients of a sample's blocks in its padded grid
+    _sources: Tensor = field(init=False)  # of the padded grid in the sent coefficients; one beyond them if not sent
     _forward: FixedPointMatrix = field(init=False)
     _backward: FixedPointMatrix = field(init=False)
     _frequencies: list[_Axis] = field(init=False)
@@ -73,22 +79,39 @@ class ExactTransform:
 
     def __post_init__(self) -> None:
         views = (self.grid.rows_first, self.grid.columns_first)
-        sides = (self.grid.block_height, self.grid.block_width)
+        block_sides = (self.grid.block_height, self.grid.block_width)
         cosines = [
-            (cosine_matrix(n).to(self.centre.device), view) for n, view in zip(sides, views, strict=True) if n > 1
+            (cosine_matrix(n).to(self.centre.device), view) for n, view in zip(block_sides, views, strict=True) if n > 1
         ]
         bound = 2.0 ** (self.symbol_bits + FRACTION_BITS)
         frequencies, largest = _axes(cosines, bound)
         points, furthest = _axes([(cosine.T, view) for cosine, view in reversed(cosines)], 2.0 * largest)
+        type_ = torch.int32 if largest < _INT32_BOUND else torch.int64
+        backward = FixedPointMatrix(self.synthesis, furthest)
+        most_prefix = float(self.prefix_scale.amax()) if self.grid.n_prefix else 1.0
+        largest_value = 2.0 ** (52 - backward.exponent - FRACTION_BITS) * self.step * max(1.0, most_prefix)
+        n_components = len(self.analysis)
+        starts = (0, self.grid.block_size * n_components)
+        sides = self.grid.padded_sides
+        every = torch.arange(math.prod(sides) * n_components, device=self.centre.device)
+        places = self.grid.blocks(every.reshape(1, *sides, n_components))[:, self.sent[0]].flatten()
+        sources = torch.full_like(every, places.numel())
+        sources[places] = torch.arange(places.numel(), device=places.device)
         made = {
             "centre": self.centre.double() + 0.0,  # a negative zero would outlive the sum
             "prefix_scale": self.prefix_scale.double()[:, None],
-            "limits": torch.where(self.kept, self.limits, torch.inf),
-            "shrinkage": torch.round(self.shrinkage * _FRACTION),
             "largest_symbol": int(largest / _FRACTION) + 1,
+            "_roundings": tuple(
+                _Rounding(self.limits[:, start + of_plane], self.shrinkage[:, start + of_plane], type_)
+                for start, of_plane in zip(starts, self.sent, strict=True)
+            ),
+            "_places": places,
+            "_sources": sources,
             "_bound": bound,
             "_forward": FixedPointMatrix(self.analysis, INPUT_BOUND),
-            "_backward": FixedPointMatrix(self.synthesis, furthest),
+            "_backward": backward,
+            "_type": type_,
+            "_stays_finite": largest_value + float(self.centre.abs().amax()) < _LIMIT,
             "_frequencies": frequencies,
             "_points": points,
         }
@@ -111,41 +134,95 @@ class ExactTransform:
             Coefficients of the other tokens.
         """
         grid, prefix = self._integers(x)
-        return grid.div_(_FRACTION), prefix.div_(_FRACTION)
+        blocks = self.grid.blocks(grid).reshape(len(x), self.grid.n_blocks, -1)
+        return blocks.div_(_FRACTION), prefix.div_(_FRACTION)
 
     def symbols(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the rounded coefficients, shaped as `coefficients`; zero where a component is not sent."""
-        grid, prefix = self._integers(x)
-        n_grid = grid.shape[-1]
-        return _round(grid, self.limits[:, :n_grid]), _round(prefix, self.limits[:, n_grid:])
+        """Return the rounded coefficients of components that are sent.
+
+        Returns
+        -------
+        grid : Tensor of int, (batch, blocks, sent components)
+            Symbols of the grid, the columns in the order of `sent`.
+        prefix : Tensor of int, (batch, prefix tokens, sent components)
+            Symbols of the other tokens.
+        """
+        grid, prefix = (plane.to(self._type) for plane in self._integers(x))
+        of_blocks = _taken(grid.reshape(len(x), -1), self._places).reshape(len(x), self.grid.n_blocks, -1)
+        of_grid, of_prefix = self._roundings
+        return of_grid.rounded(of_blocks), of_prefix.rounded(prefix[..., self.sent[1]])
 
     def restored(self, grid: Tensor, prefix: Tensor) -> Tensor:
-        """Return the float32 activations (batch, tokens, channels) of symbols in float64, `largest_symbol` at most."""
-        n_grid, batch = grid.shape[-1], len(grid)
-        values = _unround(grid, self.shrinkage[:, :n_grid])
-        outside = _unround(prefix, self.shrinkage[:, n_grid:])
-        points = self._along(self._points, self.grid.unblocked(values.flatten(0, 1), batch))
-        together = torch.cat([outside, self.grid.cropped(points)], dim=1)
-        x = self._backward(together).mul_(2.0 ** (-FRACTION_BITS - self._backward.exponent) * self.step)
-        x[:, : self.grid.n_prefix] *= self.prefix_scale
-        return x.add_(self.centre).clamp_(-_LIMIT, _LIMIT).to(torch.float32)
+        """Return the activations (batch, tokens, channels) of `symbols` of any type, in the range of float32.
+
+        They are in float64; converting them to float32 is all that is left to do.
+        """
+        batch, n_prefix, n_components = len(grid), self.grid.n_prefix, len(self.analysis)
+        of_grid, of_prefix = self._roundings
+        values = torch.empty((batch, self._places.numel() + 1), dtype=self._type, device=grid.device)
+        values[:, -1] = 0  # of what is not sent
+        values[:, :-1] = of_grid.unrounded(grid.to(self._type)).flatten(1)
+        points = _taken(values, self._sources).reshape(batch, *self.grid.padded_sides, n_components).double()
+        together = torch.empty((batch, self.grid.n_tokens, n_components), dtype=torch.float64, device=grid.device)
+        together[:, :n_prefix] = 0.0
+        together[:, :n_prefix, self.sent[1]] = of_prefix.unrounded(prefix.to(self._type)).double()
+        torch.round(self.grid.cropped(self._along(self._points, points)), out=together[:, n_prefix:])
+        x = self._backward(together).mul_(2.0**-FRACTION_BITS * self.step)
+        x[:, :n_prefix] *= self.prefix_scale
+        x.add_(self.centre)
+        return x if self._stays_finite else x.clamp_(-_LIMIT, _LIMIT)
 
     def _integers(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return integer coefficients, in 2**-FRACTION_BITS of a step: the padded grid's, and the prefix tokens'."""
         n_prefix = self.grid.n_prefix
         values = x.detach().double().sub_(self.centre).mul_(2.0**self.input_exponent).round_()
         components = self._forward(values.clamp_(-INPUT_BOUND, INPUT_BOUND))
-        components.mul_(2.0 ** (FRACTION_BITS - self._forward.exponent - self.input_exponent) / self.step)
-        prefix = (components[:, :n_prefix] / self.prefix_scale).round_().clamp_(-self._bound, self._bound)
-        grid = self.grid.padded(components[:, n_prefix:]).round_().clamp_(-self._bound, self._bound)
-        grid = self._along(self._frequencies, grid)
-        return self.grid.blocks(grid).reshape(len(x), self.grid.n_blocks, -1), prefix
+        scale = 2.0 ** (FRACTION_BITS - self.input_exponent) / self.step
+        prefix = (components[:, :n_prefix] * scale / self.prefix_scale).round_().clamp_(-self._bound, self._bound)
+        grid = (components[:, n_prefix:] * scale).round_().clamp_(-self._bound, self._bound)
+        return self._along(self._frequencies, self.grid.padded(grid)).round_(), prefix
 
     @staticmethod
     def _along(axes: list[_Axis], grid: Tensor) -> Tensor:
-        """Return a padded grid of integers after a transform of its rows and columns, rounded to integers."""
-        for matrix, view in axes:
-            grid = matrix.on_axis(view(grid)).mul_(2.0**-matrix.exponent).round_().reshape(grid.shape)
+        """Return a padded grid of integers after a transform of its rows and columns, yet to be rounded to integers."""
+        for number, (matrix, view) in enumerate(axes):
+            grid = matrix.on_axis(view(grid.round_() if number else grid)).reshape(grid.shape)
         return grid
+
+
+class _Rounding:
+    """From integer coefficients to symbols and back, for components with limits and shrinkage each (2, components).
+
+    Coefficients are whole numbers of 2**-FRACTION_BITS of a step, so both limits are, too, once rounded to the side on
+    which no coefficient lies between.
+    """
+
+    def __init__(self, limits: Tensor, shrinkage: Tensor, type_: torch.dtype) -> None:
+        self._rest = torch.floor((1.0 - limits[1]) * _FRACTION).to(type_)
+        self._zero_until = (torch.ceil(limits[0] * _FRACTION) - 1.0).to(type_)
+        self._shrinkage = torch.round(shrinkage * _FRACTION).to(type_)
+        self._shrinks = bool(self._shrinkage.any())
+
+    def rounded(self, integers: Tensor) -> Tensor:
+        """Return symbols of integer coefficients: zero below the first limit, then up from the second."""
+        size = integers.abs()
+        symbols = torch.add(size, self._rest).bitwise_right_shift_(FRACTION_BITS).clamp_(min=1)
+        return symbols.mul_(size.sub_(self._zero_until).clamp_(0, 1)).mul_(integers.sign())
+
+    def unrounded(self, symbols: Tensor) -> Tensor:
+        """Return the integers, in 2**-FRACTION_BITS of a step, that symbols stand for."""
+        integers = symbols * int(_FRACTION)
+        if not self._shrinks:
+            return integers
+        nearer = torch.where(symbols.abs() > 1, self._shrinkage[1], self._shrinkage[0])
+        return integers.sub_(nearer.mul_(symbols.sign()))
+
+
+def _taken(values: Tensor, places: Tensor) -> Tensor:
+    """Return the values (rows, n) at the same places of each row, (rows, places)."""
+    if values.device.type == "cpu":
+        return torch.from_numpy(values.numpy().take(places.numpy(), axis=1))
+    return values.index_select(1, places)
 
 
 def _axes(cosines: Sequence[_Cosine], bound: float) -> tuple[list[_Axis], float]:
@@ -155,19 +232,6 @@ def _axes(cosines: Sequence[_Cosine], bound: float) -> tuple[list[_Axis], float]
         axes.append((FixedPointMatrix(cosine, bound), view))
         bound *= 2.0 ** math.ceil(math.log2(len(cosine)) / 2.0 + 0.1)  # rows of an orthonormal matrix: at most sqrt(n)
     return axes, bound
-
-
-def _round(integers: Tensor, limits: Tensor) -> Tensor:
-    """Return symbols of integer coefficients: zero below the first limit, then up from the second."""
-    size = integers.abs()
-    symbols = torch.add(1.0 - limits[1], size, alpha=1.0 / _FRACTION).floor_().clamp_(min=1.0)
-    return symbols.masked_fill_(size < limits[0] * _FRACTION, 0.0).copysign_(integers)
-
-
-def _unround(symbols: Tensor, shrinkage: Tensor) -> Tensor:
-    """Return the integers, in 2**-FRACTION_BITS of a step, that symbols stand for."""
-    nearer = torch.where(symbols.abs() > 1.0, shrinkage[1], shrinkage[0])
-    return torch.sub(symbols * _FRACTION, nearer.mul_(symbols.sign()))
 
 
 def bits_for(largest: float) -> int:

@@ -27,8 +27,8 @@ class FixedPointMatrix:
 
     Attributes
     ----------
-    integers : Tensor of float64, (n_out, n_in)
-        The rounded matrix is ``integers * 2**-exponent``.
+    rounded : Tensor of float64, (n_out, n_in)
+        The rounded matrix: integers times ``2**-exponent``.
     exponent : int
         Number of binary places kept.
     """
@@ -41,18 +41,19 @@ class FixedPointMatrix:
         while integers.numel() and float(integers.abs().sum(1).amax()) * bound > _EXACT:
             exponent -= 1
             integers = torch.round(wide * 2.0**exponent)
-        self.integers, self.exponent = integers, exponent
+        # A power of two changes no digit: products are as exact as those of the integers, and need no scaling after.
+        self.rounded, self.exponent = integers * 2.0**-exponent, exponent
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Return ``values @ matrix.T``, scaled by ``2**exponent``: exact for integers in float64 within the bound.
+        """Return ``values @ rounded.T``, exact for integers in float64 within the bound.
 
         Parameters
         ----------
         values : Tensor of float64, (..., n_in)
             Integers.
         """
-        return values @ self.integers.T
+        return values @ self.rounded.T
 
     def on_axis(self, values: Tensor) -> Tensor:
-        """Return ``matrix @ values`` over the last but one axis, scaled alike: (..., n_in, m) to (..., n_out, m)."""
-        return self.integers @ values
+        """Return ``rounded @ values`` over the last but one axis, exact too: (..., n_in, m) to (..., n_out, m)."""
+        return self.rounded @ values

@@ -31,14 +31,14 @@ def write_places(writer: SymbolWriter, mask: NDArray[np.bool_]) -> None:
         True for kept values.
     """
     n_channels = mask.shape[-1]
-    bits = mask.reshape(-1, n_channels).astype(np.uint8)
+    bits = np.ascontiguousarray(mask).reshape(-1, n_channels).view(np.uint8)
     channel = np.arange(n_channels)
     gaps = _gaps(np.flatnonzero(mask))
-    _, map_bits = channel_classes(bits, channel, n_channels, 2)
+    classes, map_bits = channel_classes(bits, channel, n_channels, 2)
     form = GAPS if float(entropy_bits(counts_of(gaps, _LONG + 1))) < map_bits else MAP
     writer.add(np.array([form]), 2)
     if form == MAP:
-        write_codes(writer, bits, channel, n_channels, 2)
+        write_codes(writer, bits, channel, n_channels, 2, classes)
         return
     writer.add(np.frombuffer(gaps.size.to_bytes(_BYTES, "little"), dtype=np.uint8), 256)
     writer.add(gaps, _LONG + 1)
@@ -49,7 +49,7 @@ def read_places(reader: SymbolReader, shape: tuple[int, int, int]) -> NDArray[np
     n_channels = shape[-1]
     if reader.take(1, 2)[0] == MAP:
         bits = read_codes(reader, shape[0] * shape[1], np.arange(n_channels), n_channels, 2)
-        return bits.reshape(shape).astype(np.bool_)
+        return bits.reshape(shape).view(np.bool_)
     n_gaps = int.from_bytes(reader.take(_BYTES, 256).astype(np.uint8).tobytes(), "little")
     n = shape[0] * shape[1] * shape[2]
     if n_gaps > 2 * n:
@@ -66,6 +66,8 @@ def read_places(reader: SymbolReader, shape: tuple[int, int, int]) -> NDArray[np
 def _gaps(places: NDArray[np.intp]) -> NDArray[np.int32]:
     """Return the runs of dropped values before each kept one, in symbols of at most 255."""
     runs = np.diff(places, prepend=-1) - 1
+    if int(runs.max(initial=0)) < _LONG:
+        return runs.astype(np.int32)
     last = np.cumsum(runs // _LONG + 1) - 1
     symbols = np.full(int(last[-1]) + 1 if last.size else 0, _LONG, dtype=np.int32)
     symbols[last] = runs % _LONG

@@ -6,13 +6,14 @@ ranges from denormal to the largest float32 neither vanish nor overflow.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 MIN_BITS, MAX_BITS = 2, 8
-_PART_VALUES = 1 << 16
+_PART_VALUES = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,19 @@ def measure_ranges(x: Tensor, active: Tensor | None, per_channel: bool) -> Range
     per_channel : bool
         Whether each channel has a range of its own.
     """
-    magnitude = x.abs()
-    low = high = magnitude
-    if active is not None:
-        low = magnitude.masked_fill(~active, torch.inf)
-        high = magnitude.masked_fill(~active, 0.0)
-    if per_channel:
-        n_channels = x.shape[-1]
-        low, high = low.reshape(-1, n_channels).amin(0), high.reshape(-1, n_channels).amax(0)
-    else:
-        low, high = low.amin(), high.amax()
+    if not x.numel():
+        nothing = torch.zeros(x.shape[-1:] if per_channel else (), device=x.device)
+        return Ranges(nothing, nothing)
+    lows, highs = [], []
+    chosen = itertools.repeat(None) if active is None else _parts(active.expand(x.shape))
+    for part, kept in zip(_parts(x), chosen, strict=False):
+        magnitude = low = high = part.abs()
+        if kept is not None:
+            low = magnitude.masked_fill(~kept, torch.inf)
+            high = magnitude.masked_fill(~kept, 0.0)
+        lows.append(low.amin(0) if per_channel else low.amin())
+        highs.append(high.amax(0) if per_channel else high.amax())
+    low, high = torch.stack(lows).amin(0), torch.stack(highs).amax(0)
     return Ranges(torch.where(torch.isinf(low), torch.zeros_like(low), low), high)
 
 
@@ -85,28 +89,48 @@ def quantise(x: Tensor, ranges: Ranges, bits: int) -> Tensor:
     low, step = ranges.low.double(), ranges.step(bits)
     divisor = torch.where(step > 0, step, torch.ones_like(step))
     largest = (step > 0).double() * (2 ** (bits - 1) - 1)
-    from_zero = ranges.low == 0
+    signed_zero = ranges.low != 0
+    all_from_zero = not bool(signed_zero.any())
     codes = torch.empty(x.shape, dtype=torch.uint8, device=x.device)
     for part, found in zip(_parts(x), _parts(codes), strict=True):
-        index = part.abs().double().sub_(low).div_(divisor).add_(0.5).floor_().clamp_(min=0)
-        index = torch.minimum(index, largest)
-        negative = (part < 0).logical_and_((index > 0).logical_or_(~from_zero))
-        found.copy_(index.add_(negative, alpha=2 ** (bits - 1)))
+        index = part.abs().double()
+        if not all_from_zero:
+            index.sub_(low)
+        index.div_(divisor).add_(0.5)
+        if not all_from_zero:
+            index.clamp_(min=0)
+        found.copy_(torch.minimum(index, largest, out=index))  # this cuts the fraction off
+        has_sign = found.ne(0) if all_from_zero else found.ne(0).logical_or_(signed_zero)
+        found.add_(part.lt(0).logical_and_(has_sign).view(torch.uint8), alpha=2 ** (bits - 1))
     return codes
 
 
 def dequantise(codes: Tensor, ranges: Ranges, bits: int) -> Tensor:
     """Return the float32 values of codes, none of a larger magnitude than the range's end."""
-    low, high, step = ranges.low.double(), ranges.high.double(), ranges.step(bits)
     x = torch.empty(codes.shape, dtype=torch.float32, device=codes.device)
+    if ranges.low.numel() > 1 or codes.numel() < 2**bits:
+        for part, found in zip(_parts(codes), _parts(x), strict=True):
+            _dequantise(part, ranges, bits, found)
+        return x
+    # With one range there are so few values that looking each up is faster.
+    every = torch.arange(2**bits, dtype=torch.uint8, device=codes.device)
+    table = torch.empty(every.shape, dtype=torch.float32, device=codes.device)
+    _dequantise(every, ranges, bits, table)
     for part, found in zip(_parts(codes), _parts(x), strict=True):
-        index = part.bitwise_and(2 ** (bits - 1) - 1).double()
-        magnitude = torch.minimum(index.mul_(step).add_(low), high)
-        found.copy_(magnitude.mul_(part.lt(2 ** (bits - 1)).double().mul_(2.0).sub_(1.0)))
+        torch.index_select(table, 0, part.reshape(-1).int(), out=found.view(-1))
     return x
+
+
+def _dequantise(codes: Tensor, ranges: Ranges, bits: int, found: Tensor) -> None:
+    low, high, step = ranges.low.double(), ranges.high.double(), ranges.step(bits)
+    magnitude = codes.bitwise_and(2 ** (bits - 1) - 1).double().mul_(step).add_(low)
+    found.copy_(torch.minimum(magnitude, high, out=magnitude))
+    found.copysign_(codes.bitwise_left_shift(MAX_BITS - bits).view(torch.int8))  # its sign is the code's highest bit
 
 
 def _parts(x: Tensor) -> tuple[Tensor, ...]:
     """Return views of a contiguous tensor, some rows of channels each, whose work fits a processor's cache."""
+    if not x.numel():
+        return ()
     rows = x.reshape(-1, x.shape[-1])
     return torch.split(rows, max(1, _PART_VALUES // max(1, x.shape[-1])))

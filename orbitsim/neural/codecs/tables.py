@@ -12,6 +12,8 @@ from orbitsim.neural.codecs.stream import PayloadReader, StreamError, varint
 
 _STEPS_PER_OCTAVE = 4  # a sent weight is rounded to a quarter of an octave: 0.002 bit a symbol at most
 _MAX_LEVEL = 255
+_PART_SYMBOLS = 1 << 15
+_FEW_SYMBOLS = 4
 _PROBABILITY_FLOOR = 2.0**-24  # constriction's fixed-point models have 24 bits and give no symbol less
 
 Counts = NDArray[np.int64]
@@ -20,7 +22,14 @@ Weights = NDArray[np.float64]
 
 def counts_of(symbols: NDArray[np.integer[Any]], n_symbols: int) -> Counts:
     """Return how often each of the symbols 0 to `n_symbols` - 1 occurs."""
-    return np.bincount(symbols, minlength=n_symbols).astype(np.int64, copy=False)
+    if n_symbols <= _FEW_SYMBOLS:
+        others = [np.count_nonzero(symbols == symbol) for symbol in range(1, n_symbols)]
+        return np.array([symbols.size - sum(others), *others], dtype=np.int64)
+    # numpy counts a copy in words of a pointer's size: in parts it stays in a processor's cache.
+    counts: Counts = np.bincount(symbols[:_PART_SYMBOLS], minlength=n_symbols).astype(np.int64, copy=False)
+    for start in range(_PART_SYMBOLS, symbols.size, _PART_SYMBOLS):
+        counts += np.bincount(symbols[start : start + _PART_SYMBOLS], minlength=n_symbols)
+    return counts
 
 
 def code_length_bits(counts: Counts, weights: Weights) -> float:
@@ -37,7 +46,7 @@ def code_length_bits(counts: Counts, weights: Weights) -> float:
     return float(-(counts * np.log2(probability)).sum())
 
 
-def entropy_bits(counts: Counts) -> NDArray[np.float64]:
+def entropy_bits(counts: Counts | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the empirical entropy of each row of counts, times its number of symbols (Eq. 7 of paper 001) [bit]."""
     total = counts.sum(axis=-1, keepdims=True)
     share = np.where(counts > 0, counts, 1) / np.maximum(total, 1)

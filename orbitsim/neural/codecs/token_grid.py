@@ -58,6 +58,12 @@ class TokenGrid:
         """Tokens, and frequencies, of one block."""
         return self.block_height * self.block_width
 
+    @property
+    def padded_sides(self) -> tuple[int, int]:
+        """Rows and columns of the grid in whole blocks."""
+        high, wide = self.block_height, self.block_width
+        return -(-self.height // high) * high, -(-self.width // wide) * wide
+
     def padded(self, tokens: Tensor) -> Tensor:
         """Return grid tokens (batch, height * width, n) as whole blocks (batch, rows, columns, n)."""
         grid = tokens.reshape(len(tokens), self.height, self.width, tokens.shape[-1])
@@ -90,9 +96,9 @@ class TokenGrid:
     def unblocked(self, blocks: Tensor, batch: int) -> Tensor:
         """Return the padded grid of blocks."""
         high, wide = self.block_height, self.block_width
-        rows, columns = -(-self.height // high), -(-self.width // wide)
-        split = blocks.reshape(batch, rows, columns, high, wide, -1).permute(0, 1, 3, 2, 4, 5)
-        return split.reshape(batch, rows * high, columns * wide, -1)
+        rows, columns = self.padded_sides
+        split = blocks.reshape(batch, rows // high, columns // wide, high, wide, -1).permute(0, 1, 3, 2, 4, 5)
+        return split.reshape(batch, rows, columns, -1)
 
 
 def token_grid(attributes: dict[str, int]) -> TokenGrid:

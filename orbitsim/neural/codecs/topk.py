@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -110,6 +111,16 @@ class RandomTopKCodec(TopKCodec):
         return mask, self._soft_mask(x, mask)
 
 
+def _kth_largest(score: Tensor, k: int) -> Tensor:
+    """Return the k-th largest value of each row, (rows, 1)."""
+    place = score.shape[1] - k
+    if score.device.type != "cpu" or score.dtype != torch.float32:
+        return score.kthvalue(place + 1, dim=1, keepdim=True).values
+    # numpy selects with vector instructions where the processor has them, many times faster; row by row in its cache.
+    found = [np.partition(row, place)[place : place + 1] for row in score.detach().numpy()]
+    return torch.from_numpy(np.stack(found)) if found else score.new_zeros(0, 1)
+
+
 def largest(score: Tensor, k: int) -> Tensor:
     """Return a mask of the k largest of each row, those first in the row among equals.
 
@@ -120,9 +131,9 @@ def largest(score: Tensor, k: int) -> Tensor:
     k : int
         How many, 1 to n.
     """
-    threshold = score.kthvalue(score.shape[1] - k + 1, dim=1, keepdim=True).values
+    threshold = _kth_largest(score, k)
     mask = score >= threshold
-    if bool((mask.sum(1) == k).all()):
+    if int(mask.count_nonzero()) == k * len(mask):  # each row has k at least
         return mask
     above = score > threshold
     missing = k - above.sum(1, keepdim=True)

@@ -100,6 +100,7 @@ class TransformCodec(Codec):
         self._cosine_high: Tensor
         self._cosine_wide: Tensor
         self.generator: torch.Generator | None = None  # of the training noise; torch's own where there is none
+        self._known_plan: tuple[object, ExactTransform, tuple[ComponentModels, ComponentModels]] | None = None
 
     def settings(self) -> dict[str, Any]:
         """Return the arguments that build the codec."""
@@ -118,7 +119,7 @@ class TransformCodec(Codec):
             return SizeParts(0, 0, 0, len(data))
         with torch.no_grad():
             symbols = self._all_symbols(tensor.to(torch.float32))
-        sent = [plane.abs()[:, kept] for plane, kept in zip(symbols, (k.cpu() for k in self._kept()), strict=True)]
+        sent = [plane.abs() for plane in symbols]
         largest = [plane.amax(0) if len(plane) else plane.new_zeros(0) for plane in sent]
         code_bits = sum(
             len(p) * float(torch.ceil(torch.log2(2 * m + 1)).sum()) for p, m in zip(sent, largest, strict=True)
@@ -129,6 +130,9 @@ class TransformCodec(Codec):
 
     def models(self) -> tuple[ComponentModels, ComponentModels]:
         """Return the entropy models of the grid's components and of the prefix tokens'."""
+        return self._prepared()[1]
+
+    def _made_models(self) -> tuple[ComponentModels, ComponentModels]:
         tables = self.tables.detach().cpu().numpy().astype(np.float64)
         classes = self.classes.cpu().numpy()
         n_grid = self.grid.block_size * self.n_components
@@ -154,15 +158,15 @@ class TransformCodec(Codec):
         )
         restored = torch.empty(shape, dtype=torch.float32, device=self._place.device)
         for part in self._parts(shape):
-            restored[part] = plan.restored(*(plane[part].to(restored.device).double() for plane in (grid, prefix)))
+            restored[part] = plan.restored(*(plane[part].to(restored.device) for plane in (grid, prefix)))
         return restored
 
     def _all_symbols(self, x: Tensor) -> list[Tensor]:
-        """Return the symbols of a mini-batch on the host: of the grid (blocks, components), of the prefix."""
-        n_grid = self.grid.block_size * self.n_components
-        rows = ((self.grid.n_blocks, n_grid), (self.grid.n_prefix, self.n_components))
-        planes = [torch.empty((len(x), *form), dtype=torch.int32) for form in rows]
+        """Return the symbols of a mini-batch on the host: of the grid (blocks, components sent), of the prefix."""
         plan = self._plan()
+        rows = (self.grid.n_blocks, self.grid.n_prefix)
+        forms = [(len(x), n, len(sent)) for n, sent in zip(rows, plan.sent, strict=True)]
+        planes = [torch.empty(form, dtype=torch.int32) for form in forms]
         for part in self._parts(x.shape):
             for plane, symbols in zip(planes, plan.symbols(x[part]), strict=True):
                 plane[part] = symbols
@@ -175,10 +179,25 @@ class TransformCodec(Codec):
 
     def _hard(self, x: Tensor) -> Tensor:
         plan = self._plan()
-        return torch.cat([plan.restored(*plan.symbols(x[part])) for part in self._parts(x.shape)])
+        restored = torch.empty(x.shape, dtype=torch.float32, device=x.device)
+        for part in self._parts(x.shape):
+            restored[part] = plan.restored(*plan.symbols(x[part]))
+        return restored
 
     def _plan(self) -> ExactTransform:
         """Return the exact round trip under the present state."""
+        return self._prepared()[0]
+
+    def _prepared(self) -> tuple[ExactTransform, tuple[ComponentModels, ComponentModels]]:
+        """Return round trip and models, made again only when a tensor of the codec has been written to or replaced."""
+        versions = self._versions()
+        if self._known_plan is None or self._known_plan[0] != versions:
+            models = self._made_models()
+            self._known_plan = (versions, self._made_plan(models), models)
+        return self._known_plan[1:]
+
+    def _made_plan(self, models: tuple[ComponentModels, ComponentModels]) -> ExactTransform:
+        of_grid, of_prefix = (torch.from_numpy(of_plane.sent).to(self.classes.device) for of_plane in models)
         limits, shrinkage = (
             of_class.detach().double()[self.classes.clamp_min(0)].T for of_class in (self.thresholds, self.shrinkage)
         )
@@ -193,7 +212,7 @@ class TransformCodec(Codec):
             symbol_bits=int(self.symbol_bits),
             limits=limits,
             shrinkage=shrinkage,
-            kept=self.classes != DROPPED,
+            sent=(of_grid, of_prefix),
         )
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:

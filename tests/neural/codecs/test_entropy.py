@@ -129,6 +129,15 @@ def test_codes_of_channels_come_back(n_rows: int, n_channels: int, n_symbols: in
     reader.end()
 
 
+@pytest.mark.parametrize("n_symbols", [2, 3, 4, 5, 300])
+@pytest.mark.parametrize("n", [0, 1, 1000, 100_003])
+def test_counts_are_those_of_a_plain_count(n: int, n_symbols: int) -> None:
+    symbols = np.random.default_rng(8).integers(0, n_symbols, n).astype(np.int32)
+    found = counts_of(symbols, n_symbols)
+    assert found.dtype == np.int64
+    assert found.tolist() == [int((symbols == symbol).sum()) for symbol in range(n_symbols)]
+
+
 def test_classes_of_channels_pay_off() -> None:
     random = np.random.default_rng(5)
     scale = np.repeat([0.5, 20.0], 100)

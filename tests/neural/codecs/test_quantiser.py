@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from neural.codecs.cases import batches, natural
+from neural.codecs.cases import batches, natural, same_bits
 
 from orbitsim.neural.codecs import fit_codec, make_codec
 from orbitsim.neural.codecs.quantiser import Ranges, dequantise, measure_ranges, quantise, with_zero
@@ -56,6 +56,27 @@ def test_more_bits_mean_less_error_and_more_bytes(ranges: str) -> None:
         sizes.append(len(codec.encode(x)))
     assert errors == sorted(errors, reverse=True)
     assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize("bits", range(2, 9))
+def test_values_looked_up_are_those_computed(bits: int) -> None:
+    """One range is dequantised by a table, ranges of channels by arithmetic."""
+    random = torch.Generator().manual_seed(bits)
+    codes = torch.randint(0, 2**bits, (700, 60), generator=random).to(torch.uint8)
+    ends = torch.rand(2, generator=random).sort().values
+    ends[0] *= bits % 2
+    whole, apart = Ranges(ends[0], ends[1]), Ranges(ends[0].expand(60), ends[1].expand(60))
+    assert same_bits(dequantise(codes, whole, bits), dequantise(codes, apart, bits))
+
+
+def test_ranges_of_masked_values_are_those_of_the_values_alone() -> None:
+    x = natural(300, tokens=40)
+    mask = torch.rand(x.shape, generator=torch.Generator().manual_seed(1)) < 0.3
+    masked, alone = measure_ranges(x, mask, per_channel=False), measure_ranges(x[mask], None, per_channel=False)
+    assert (masked.low, masked.high) == (alone.low, alone.high)
+    of_channels = measure_ranges(x, mask, per_channel=True)
+    assert of_channels.high.tolist() == [float(x[..., k][mask[..., k]].abs().max()) for k in range(x.shape[-1])]
+    assert of_channels.low.tolist() == [float(x[..., k][mask[..., k]].abs().min()) for k in range(x.shape[-1])]
 
 
 def test_ranges_of_channels_fit_better() -> None:

@@ -11,6 +11,8 @@ from neural.codecs.cases import GRID, TOKENS, natural, same_bits
 
 from orbitsim.errors import InputError
 from orbitsim.neural.codecs import fit_codec, make_codec
+from orbitsim.neural.codecs.component_fit import symbol_sizes
+from orbitsim.neural.codecs.exact_transform import _Rounding
 from orbitsim.neural.codecs.fixed_point import FixedPointMatrix
 from orbitsim.neural.codecs.token_grid import TokenGrid, cosine_matrix, default_grid
 from orbitsim.neural.codecs.transform import TransformCodec
@@ -32,11 +34,41 @@ def test_products_are_exact() -> None:
     matrix = torch.randn(20, 300, generator=generator)
     fixed = FixedPointMatrix(matrix, 2.0**23)
     values = torch.randint(-(2**23), 2**23 + 1, (50, 300), generator=generator).double()
-    exact = values.numpy().astype(object) @ fixed.integers.T.numpy().astype(object).astype(int)
-    assert np.array_equal(fixed(values).numpy(), exact.astype(np.float64))
-    assert float((fixed.integers * 2.0**-fixed.exponent - matrix).abs().max()) < 1e-6
+    integers = fixed.rounded * 2.0**fixed.exponent
+    assert torch.equal(integers, integers.round())
+    exact = values.numpy().astype(object) @ integers.T.numpy().astype(object).astype(int)
+    assert np.array_equal((fixed(values) * 2.0**fixed.exponent).numpy(), exact.astype(np.float64))
+    assert float((fixed.rounded - matrix).abs().max()) < 1e-6
     shuffled = torch.randperm(300, generator=generator)
-    assert torch.equal(values[:, shuffled] @ fixed.integers.T[shuffled], fixed(values))
+    assert torch.equal(values[:, shuffled] @ fixed.rounded.T[shuffled], fixed(values))
+
+
+@pytest.mark.parametrize("type_", [torch.int32, torch.int64])
+def test_coefficients_are_rounded_as_calibration_rounds_them(type_: torch.dtype) -> None:
+    """The codec rounds integers, calibration the same numbers in floating point: each is the other's twin."""
+    random = np.random.default_rng(0)
+    limits = random.uniform(0.5, 1.0, (2, 40)).astype(np.float32).astype(np.float64)
+    limits[:, :6] = np.array([[0.5, 1.0, 0.5, 1.0, 0.75, 513 / 1024], [0.5, 1.0, 1.0, 0.5, 0.75, 513 / 1024]])
+    integers = np.concatenate([np.arange(-4000, 4001), random.integers(-(2**26), 2**26, 4000)])[:, None].repeat(40, 1)
+    coefficients = integers / 1024.0
+    expected = np.copysign(symbol_sizes(coefficients, limits[0], limits[1]), coefficients)
+    rounding = _Rounding(torch.from_numpy(limits), torch.zeros(2, 40, dtype=torch.float64), type_)
+    found = rounding.rounded(torch.from_numpy(integers).to(type_))
+    assert np.array_equal(found.numpy(), expected.astype(np.int64))
+
+
+def test_a_changed_state_is_not_coded_with_the_one_before() -> None:
+    x = smooth(8, 8, 12, seed=6)
+    codec = fit_transform(x, step=0.3)
+    before = codec.encode(x)
+    with torch.no_grad():
+        codec.step.mul_(2.0)
+    after = codec.encode(x)
+    assert len(after) < len(before)
+    assert torch.equal(codec.decode(after), codec(x).detach())
+    with torch.no_grad():
+        codec.step.mul_(0.5)
+    assert codec.encode(x) == before
 
 
 @pytest.mark.parametrize("n", range(1, 9))
