@@ -27,8 +27,10 @@ def test_the_readme_lists_each_of_them() -> None:
     assert sorted(listed) == sorted(SHIPPED)
 
 
-def test_the_contract_file_is_the_shipped_scenario() -> None:
-    assert load_scenario(contract_file()) == load_scenario("leo12-vitg")
+def test_the_contract_file_is_the_shipped_scenario_but_for_our_own_codec_table() -> None:
+    published, ours = load_scenario(contract_file()), load_scenario("leo12-vitg")
+    assert differing(published, ours) == {"codec.table"}
+    assert (published.codec.table, ours.codec.table) == ("gumbel-8bit", "transform-vit-s14")
 
 
 def differing(one: Scenario, other: Scenario) -> set[str]:
