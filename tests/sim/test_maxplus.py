@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,9 +17,18 @@ from orbitsim.plan.stages import Stage
 from orbitsim.plan.switching import Weights
 from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.engines import Engine
+from orbitsim.sim.maxplus import pace
 from orbitsim.sim.maxplus.engine import simulate_scheme_vectorised
 from orbitsim.sim.maxplus.undetermined import UndeterminedError
 from orbitsim.types.route import Route
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _however_short_runs_are():
+    """Let the recursion go on where the event loop would be faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pace, "FREE_RUNS", math.inf)
+        yield
 
 
 class FixedWorld:
@@ -78,19 +89,19 @@ class FixedWorld:
         return (simulate(world, job, backlog=backlog) for simulate in (simulate_scheme, simulate_scheme_vectorised))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), backlog=st.sampled_from(["carry", "independent"]))
 def test_every_begin_and_end_on_fixed_routes(seed, backlog):
     assert_same(*FixedWorld(seed, "overlapped").runs(backlog))
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), execution=st.sampled_from(["sequential", "serial"]))
 def test_every_begin_and_end_where_nodes_are_held(seed, execution):
     assert_same(*FixedWorld(seed, execution).runs("carry"))
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_every_begin_and_end_where_weights_are_loaded(seed):
     assert_same(*FixedWorld(seed, "overlapped", weights=True).runs("carry"))
@@ -111,7 +122,7 @@ def test_every_begin_and_end_in_worlds_of_contacts(backlog):
     assert n_same > 4 * n_left
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(1000, 10**6))
 def test_every_begin_and_end_in_any_world_whichever_engine_it_takes(seed):
     case = RandomWorld(seed, "overlapped")

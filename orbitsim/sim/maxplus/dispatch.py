@@ -12,9 +12,12 @@ from orbitsim.sim.courier import Courier
 from orbitsim.sim.jobs import Delivery, Step
 from orbitsim.sim.maxplus.flow import Booked, Flow, Numbering, Rows, Way
 from orbitsim.sim.maxplus.network_state import NetworkState, Stranded
+from orbitsim.sim.maxplus.pace import Pace
 from orbitsim.sim.maxplus.still_network import StillNetwork
 from orbitsim.sim.network import World
 from orbitsim.types.route import Route
+
+_FIRST_PART = 256  # mini-batches
 
 
 class Dispatcher:
@@ -28,12 +31,13 @@ class Dispatcher:
         Moments, in order, at which contacts are looked for again for what has none. [s]
     """
 
-    def __init__(self, world: World, network: StillNetwork, numbering: Numbering) -> None:
+    def __init__(self, world: World, network: StillNetwork, numbering: Numbering, pace: Pace) -> None:
         self.book = DeliveryBook(world.windows)
         self.courier = Courier(world, network, self.book)  # it knows the steps to a contact
         self.looked_for_again_s: list[float] = []
         self._world = world
         self.numbering = numbering
+        self._pace = pace
         self._changes_s = np.asarray(world.changes_s, dtype=np.float64)
         self._several: dict[int, Booking] = {}
         self._ways: dict[tuple[int, int, Route, int], Way] = {}
@@ -49,12 +53,20 @@ class Dispatcher:
         breach_s = math.inf
         epoch = np.searchsorted(self._changes_s, flow.at_s, side="right")
         firsts = np.flatnonzero(np.diff(epoch, prepend=-1)).tolist()
+        n_runs = n_part = 0
         for first, stop in zip(firsts, [*firsts[1:], len(flow)], strict=True):
-            breach_s = min(breach_s, self._deliver(state, flow[first:stop]))
+            while first < stop:  # a few first, to see how long their runs are
+                n_part = 2 * n_part + _FIRST_PART
+                part = flow[first : min(stop, first + n_part)]
+                looks_s, n_parted = self._deliver(state, part)
+                breach_s = min(breach_s, looks_s)
+                n_runs += n_parted
+                self._pace.check(n_runs, min(stop, first + n_part))
+                first += n_part  # noqa: PLW2901 - the loop goes on behind the part
         return breach_s
 
-    def _deliver(self, state: NetworkState, flow: Flow) -> float:
-        """Deliver mini-batches between two changes of the crosslinks."""
+    def _deliver(self, state: NetworkState, flow: Flow) -> tuple[float, int]:
+        """Deliver mini-batches between two changes of the crosslinks; return the next look, and how many runs."""
         way, world = flow.way, self._world
         delivery, holder = way.delivery, way.holder
         assert delivery is not None  # noqa: S101 - the caller asks for mini-batches with a delivery only
@@ -72,14 +84,15 @@ class Dispatcher:
         chosen = choose_run(self.book, flow.at_s, n_bytes, n_hops, hop_s, delivery.ground or None)
         for place, booking in chosen.several.items():
             self._several[int(flow.number[place])] = booking
-        for index, rows in _groups(chosen, at_once=bool(flow.at_s[0] == flow.at_s[-1])):
+        groups = _groups(chosen, tied=bool((flow.at_s[1:] == flow.at_s[:-1]).any()))
+        for index, rows in groups:
             self._send(state, flow[rows], chosen, rows, index)
         missing = chosen.window < 0
         if not missing.any():
-            return math.inf
+            return math.inf, len(groups)
         left = flow[missing]
         state.strand(Way(way.route, (), delivery, holder), n_hops, self.book.n_cancelled, left)
-        return self.next_look_s(state, float(left.at_s[0]))
+        return self.next_look_s(state, float(left.at_s[0])), len(groups)
 
     def next_look_s(self, state: NetworkState, after_s: float) -> float:
         """Return when, after a time, contacts are looked for again with a chance to find one; infinite if never. [s]"""
@@ -131,10 +144,10 @@ class Dispatcher:
             )
 
 
-def _groups(chosen: Bookings, *, at_once: bool) -> list[tuple[int, Rows]]:
-    """Return the contacts that were chosen, each with its places; one after the other where they are ready at once."""
+def _groups(chosen: Bookings, *, tied: bool) -> list[tuple[int, Rows]]:
+    """Return the contacts that were chosen, each with its places; one after the other where some are ready at once."""
     window = chosen.window
-    if at_once:
+    if tied:
         firsts = np.flatnonzero(np.diff(window, prepend=-2)).tolist()
         runs = zip(firsts, [*firsts[1:], len(window)], strict=True)
         return [(int(window[first]), slice(first, stop)) for first, stop in runs if window[first] >= 0]

@@ -23,9 +23,10 @@ from orbitsim.sim.maxplus.flow import RELEASED, Flow, Numbering, Way
 from orbitsim.sim.maxplus.ledger import Ledger
 from orbitsim.sim.maxplus.missed import Misses
 from orbitsim.sim.maxplus.network_state import NetworkState
+from orbitsim.sim.maxplus.pace import Pace
 from orbitsim.sim.maxplus.still_network import StillNetwork
 from orbitsim.sim.maxplus.time_slice import Slice, TimeSlicer
-from orbitsim.sim.maxplus.undetermined import UndeterminedError
+from orbitsim.sim.maxplus.undetermined import CircleError, UndeterminedError
 from orbitsim.sim.network import World
 from orbitsim.sim.places import Server
 from orbitsim.sim.scheme import SchemeJob
@@ -37,6 +38,7 @@ _MOST_WAITING = 1 << 18  # mini-batches released and not settled: bounds the mem
 
 _MOST_IN_PLACE = 100  # tries to get past one moment
 _MOST_CUTS = 500  # of slices, beyond which the event loop is faster
+_SHORTEST_SPAN_S = 1.0  # of a slice in which mini-batches pass in a circle
 
 
 class Simulation:
@@ -62,12 +64,14 @@ class Simulation:
         self.state = NetworkState(start_s)
         self.network = StillNetwork(world, job.execution, job.replay)
         self.numbering = Numbering(job.n_batches, [])
-        self.dispatcher = Dispatcher(world, self.network, self.numbering)
+        self.pace = Pace()
+        self.dispatcher = Dispatcher(world, self.network, self.numbering, self.pace)
         self.ways = WayBook(world, job, self.network, log)
         self.ledger = Ledger(self.tasks, self.numbering, n_tasks, world.horizon_s, record=record)
         self.misses = Misses(world, self.dispatcher, self.ledger)
-        self._slicer = TimeSlicer(self.numbering, self.dispatcher.deliver, held=job.execution == "serial")
+        self._slicer = TimeSlicer(self.numbering, self.dispatcher.deliver, self.pace, held=job.execution == "serial")
         self._chain_ways: dict[tuple[int, int], tuple[tuple[Step, ...], Way]] = {}
+        self._direct_ways: dict[tuple[Route, int, int], Way] = {}
         self._n_unsettled = self._n_cuts = 0
         self._span_s = math.inf
         self._now_s = start_s
@@ -93,7 +97,13 @@ class Simulation:
             state = self.state
             look_s = self.dispatcher.next_look_s(state, math.nextafter(state.now_s, -math.inf))
             stop_s = min(until_s, look_s, state.now_s + self._span_s)
-            trial, done = self._try(stop_s)
+            try:
+                trial, done = self._try(stop_s)
+            except CircleError:  # it may take less time than a round does
+                self._span_s = 0.5 * (stop_s - state.now_s)
+                if not _SHORTEST_SPAN_S < self._span_s < math.inf:
+                    raise
+                continue
             ends_s = min(done.breach_s, done.cut_s)
             is_cut = done.cut_s < stop_s and done.cut_s == ends_s
             if ends_s < stop_s:
@@ -107,6 +117,7 @@ class Simulation:
                 raise UndeterminedError("contacts were missed again and again at the same moment")
             self.state = trial
             self._enter(done)
+            self.pace.check()
             if is_cut:
                 self._n_cuts += 1
                 if self._n_cuts > _MOST_CUTS:
@@ -132,6 +143,7 @@ class Simulation:
         for together in done.services:
             self.ledger.check_server(together)
             for services in together:
+                self.pace.n_passages += len(services.flow)
                 self.ledger.serve(services)
         for flow in done.delivered:
             self.ledger.deliver(flow)
@@ -195,8 +207,20 @@ class Simulation:
         self._last_way = (plan, route, way)
         return way
 
-    def _release(self, route: Route, numbers: np.ndarray, at_s: np.ndarray, arrived_s: np.ndarray, place: int) -> None:
-        """Give mini-batches that have not begun the plan in force, from where they are on (-1: from the sensor)."""
+    def _release(
+        self,
+        route: Route,
+        numbers: np.ndarray,
+        at_s: np.ndarray,
+        arrived_s: np.ndarray,
+        place: int,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """Give mini-batches that have not begun the plan in force, from where they are on (-1: from the sensor).
+
+        Contacts for what no satellite computes are booked at once if the network is settled; else in their time.
+        """
         steps, delivery, holder = self._way(route)
         first_node = route.chain[0]
         skip = 0
@@ -207,13 +231,16 @@ class Simulation:
         key = (id(steps), skip)
         if steps:
             way = self._chain_ways.setdefault(key, (steps, way))[1]
+        else:  # the delivery is kept, so that its id stays its own
+            way = self._direct_ways.setdefault((route, id(delivery), holder), way)
         flow = Flow(way, 0, numbers, at_s, arrived_s, started=False, source=RELEASED)
+        self._foreseen = None
         if way.steps:
-            self._foreseen = None
             self.state.put(flow)
-            return
-        self.settle(float(at_s[0]))
-        self.dispatcher.deliver(self.state, flow)
+        elif at_once:
+            self.dispatcher.deliver(self.state, flow)
+        else:
+            self.state.to_deliver.append(flow)
 
     def window(self, now_s: float) -> None:
         """React to a visibility window that opens: ask again, and look again for what has no contact."""
@@ -238,10 +265,16 @@ class Simulation:
 
     def _n_waiting(self, route: Route) -> int:
         """Count the waiting mini-batches of a route's tasks that no server has begun."""
-        self.settle(self._now_s)
+        self._settle_with_released(self._now_s)
         queued = sum(len(flow) for _, flow in self._fresh(route, self._now_s))
         stranded = (flow for group in self.state.stranded for flow in group.parts if group.way.route == route)
         return queued + sum(len(flow) for flow in stranded if not flow.started)
+
+    def _settle_with_released(self, now_s: float) -> None:
+        """Settle, and book contacts for what was released at this very moment, in tasks that started before."""
+        self.settle(now_s)
+        if any(flow.source == RELEASED and flow.at_s[0] <= now_s for flow in self.state.to_deliver):
+            self._slicer.book(self.state, math.nextafter(now_s, math.inf))
 
     def _fresh(self, route: Route, now_s: float) -> Iterator[tuple[int, Flow]]:
         """Yield what waits and has not begun, by server."""
@@ -261,7 +294,7 @@ class Simulation:
 
     def _rebind(self, route: Route, now_s: float) -> None:
         """Give the plan in force on a route to every mini-batch of its tasks that no server has begun."""
-        self.settle(now_s)
+        self._settle_with_released(now_s)
         fresh: list[tuple[Flow, int]] = []
         for group in list(self.state.stranded):
             mine = [flow for flow in group.parts if not flow.started and group.way.route == route]
@@ -291,7 +324,7 @@ class Simulation:
             flow, _ = fresh[int(which[first])]
             self.dispatcher.forget(flow[row[first:stop]])
             at_s = np.full(stop - first, now_s)
-            self._release(route, number[first:stop], at_s, arrived_s[first:stop], int(place[first]))
+            self._release(route, number[first:stop], at_s, arrived_s[first:stop], int(place[first]), at_once=True)
 
     def _look_again(self, now_s: float) -> None:
         """Choose again for the mini-batches without contact, where crosslinks or bookings have changed since."""

@@ -17,8 +17,9 @@ import numpy as np
 from orbitsim.sim.maxplus.flow import Flow, Numbering, queue_of
 from orbitsim.sim.maxplus.holding import hold, stays
 from orbitsim.sim.maxplus.network_state import NetworkState
+from orbitsim.sim.maxplus.pace import Pace
 from orbitsim.sim.maxplus.serving import Served, Services, compute, send
-from orbitsim.sim.maxplus.undetermined import UndeterminedError
+from orbitsim.sim.maxplus.undetermined import CircleError
 
 _BOOK = -1  # stands for the book of contacts among the servers
 
@@ -33,6 +34,8 @@ class Slice:
         Server by server, in an order in which those of every mini-batch, and those of every server, follow one another.
     delivered : list of Flow
         What arrived at its end, and when (`at_s`); it may be after the slice.
+    n_passages : int
+        How many services there were.
     breach_s : float
         First moment at which something happens that the slice knows nothing of: a missed contact, or a contact that
         is looked for again. What lies after it is void. [s]
@@ -43,6 +46,7 @@ class Slice:
 
     services: list[list[Services]] = field(default_factory=list)
     delivered: list[Flow] = field(default_factory=list)
+    n_passages: int = 0
     breach_s: float = math.inf
     cut_s: float = math.inf
 
@@ -60,13 +64,16 @@ class TimeSlicer:
         Of the mini-batches.
     deliver : callable
         Books contacts.
+    pace : Pace
+        Counts runs.
     held : bool
         Whether a server is kept during propagation too.
     """
 
-    def __init__(self, numbering: Numbering, deliver: Deliver, *, held: bool) -> None:
+    def __init__(self, numbering: Numbering, deliver: Deliver, pace: Pace, *, held: bool) -> None:
         self._numbering = numbering
         self._deliver = deliver
+        self._pace = pace
         self._held = held
 
     def run(self, state: NetworkState, until_s: float) -> Slice:
@@ -121,7 +128,7 @@ class TimeSlicer:
             order = list(TopologicalSorter(behind).static_order())
         except CycleError as error:
             around = ", ".join(dict.fromkeys(names[index] for index in error.args[1]))
-            raise UndeterminedError(f"mini-batches pass in a circle ({around})") from None
+            raise CircleError(f"mini-batches pass in a circle ({around})") from None
         front: set[int] = set()
         frontier = list(behind.get(_BOOK, ()))
         while frontier:
@@ -154,6 +161,9 @@ class TimeSlicer:
         state.inbox[index] = queue.rest(served.n_begun)
         if served.services:
             done.services.append(served.services)
+            done.n_passages += sum(len(services.flow) for services in served.services)
+            self._pace.n_runs += len(served.services)
+            self._pace.check(n_passages=done.n_passages)
         for services in served.services:
             if not stays(services.flow):
                 self._move_on(state, services, done)

@@ -8,3 +8,7 @@ class UndeterminedError(Exception):
 
     Its message is a clause that completes "... was simulated event by event, because ...".
     """
+
+
+class CircleError(UndeterminedError):
+    """Mini-batches pass in a circle within a slice of time; they may not within a shorter one."""
