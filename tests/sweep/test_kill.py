@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -30,6 +31,8 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
             process.communicate(timeout=60)
     code, _, err = tiny.run("sweep", sweep, "--out", out, "--workers", 2, "--resume")
     assert code == 0, err
+    one, two = (json.loads((folder / "provenance.json").read_text())["sweep"] for folder in (reference, out))
+    assert one == two, "the scenario was changed while the test ran"
     assert (out / "results.parquet").read_bytes() == (reference / "results.parquet").read_bytes()
     assert tiny.n_parts(out) == N_CELLS
     assert not list(out.rglob("*.partial"))
