@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,6 +13,9 @@ from orbitsim.orbit.crosslinks import CrosslinkLimits, CrosslinkWindows, find_cr
 from orbitsim.orbit.ephemeris import Ephemeris
 from orbitsim.orbit.geometry import slant_range_m
 from orbitsim.orbit.neighbours import crosslink_edges
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -158,6 +161,8 @@ class Topology:
         ValueError
             If `t_s` lies outside the scenario.
         """
+        import networkx as nx  # takes as long as the whole simulation of a small scenario
+
         names = self.ephemeris.constellation.names
         graph = nx.Graph()
         graph.add_nodes_from(names)
