@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-ORDER = ("propagation", "visibility", "contact_edges", "passages", "planner", "whole_command", "codec")
+ORDER = ("propagation", "visibility", "contact_edges", "passages", "planner", "whole_command", "codec", "sweep")
 
 
 def main() -> None:
