@@ -104,7 +104,7 @@ def command(
         all_seeds = numbers(seeds, "--seeds", int)
         chosen = [method_of(text) for text in methods.split(",")] if methods else list(UNTRAINED)
         specs = cross_specs(data, chosen, all_seeds, within_folds=within_folds)
-        specs += _trained_specs(trained or [], data, all_seeds)
+        specs += _trained_specs(trained or [], data, all_seeds, there_only=stored_only)
         rows = measure_rows(experiment, specs, RowStore(out / "rows"), report, stored_only=stored_only)
         if not rows:
             raise InputError(Problem("--out", f"expected rows to make tables of, found none in {out / 'rows'}"))
@@ -112,7 +112,7 @@ def command(
     print_evaluation(summarise(rows), cut_records(rows), fmt)
 
 
-def _trained_specs(texts: list[str], data: list[str], seeds: list[int]) -> list[RowSpec]:
+def _trained_specs(texts: list[str], data: list[str], seeds: list[int], *, there_only: bool) -> list[RowSpec]:
     from orbitsim.neural.evaluation.experiment import RowSpec
     from orbitsim.neural.evaluation.trained import TrainedCodecs
 
@@ -125,5 +125,6 @@ def _trained_specs(texts: list[str], data: list[str], seeds: list[int]) -> list[
             for i, folder in enumerate(data):
                 other = data[(i + 1) % len(data)]
                 place = pattern.replace("{data}", Path(other).name).replace("{seed}", str(seed))
-                specs.append(RowSpec(folder, TrainedCodecs(place, name), seed, other))
+                if not there_only or Path(place).is_dir():  # of some seeds there may be none
+                    specs.append(RowSpec(folder, TrainedCodecs(place, name), seed, other))
     return specs

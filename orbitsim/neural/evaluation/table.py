@@ -158,17 +158,16 @@ def markdown(records: Sequence[dict[str, Any]]) -> str:
     """Return the records of `summarise` as a table in Markdown."""
     head = (
         "| data set | method | seeds | ratio to fp32 (worst cut) | to fp16 | feature error | pooled error | clean | coded "
-        "| paired loss, points (95 %) | encode, decode MB/s |"
+        "| paired loss, points (95 %) |"
     )
-    lines = [head, "|" + " --- |" * 11]
+    lines = [head, "|" + " --- |" * 10]
     for r in records:
         interval = f"{r['loss_points']:.2f} ({r['loss_low']:.2f} to {r['loss_high']:.2f})"
         ratio = f"{r['ratio_fp32']:.2f} ({r['worst_cut_ratio']:.2f}) | {r['ratio_fp16']:.2f}"
         lines.append(
             f"| {r['data']} | {r['method']} | {r['n_seeds']} | {ratio} "
             f"| {r['token_error']:.4f} | {r['pooled_error']:.4f} | {100 * r['accuracy_clean']:.2f} % "
-            f"| {100 * r['accuracy_coded']:.2f} % | {interval} "
-            f"| {r['encode_mb_per_s']:.0f}, {r['decode_mb_per_s']:.0f} |"
+            f"| {100 * r['accuracy_coded']:.2f} % | {interval} |"
         )
     return "\n".join(lines) + "\n"
 
