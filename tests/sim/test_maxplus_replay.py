@@ -13,6 +13,7 @@ from sim.engines import assert_same
 from sim.test_maxplus import FixedWorld
 from sim.test_random_worlds import RandomWorld
 
+from orbitsim.plan.stages import Stage
 from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.engines import Engine
 from orbitsim.sim.maxplus import pace
@@ -22,6 +23,8 @@ from orbitsim.sim.samples import NodeReplay, Recording
 from orbitsim.sim.scheme import SchemeJob
 from orbitsim.sim.sizes import ByteReplay
 from orbitsim.types.codec_table import ByteSpread
+from orbitsim.types.plan import Plan
+from orbitsim.types.route import Route
 
 N_LAYERS = 8
 
@@ -46,7 +49,16 @@ def replaying(job: SchemeJob, seed: int, order: str, *, sizes: bool) -> SchemeJo
     rng = np.random.default_rng([78, seed])
     nodes = {k: node_replay(rng, k, order, job.n_batches) for k in range(6) if order and rng.random() < 0.8}
     spread = ByteSpread.of((0.0, 0.5, 1.0), [sorted(rng.uniform(0.2, 2.0, 3).tolist())], 64)
-    return replace(job, replay=nodes, bytes_replay=ByteReplay(spread, (0.5,), 7, job.n_batches) if sizes else None)
+
+    def stages(route: Route, plan: Plan) -> tuple[Stage, ...]:
+        """Return the stages with what replays are looked up by."""
+        return tuple(
+            replace(made, layers=layers, ratio=0.5 if layers[1] > layers[0] else None)
+            for made, layers in zip(job.stages(route, plan), plan.layers, strict=True)
+        )
+
+    drawn = ByteReplay(spread, (0.5,), 7, job.n_batches) if sizes else None
+    return replace(job, stages=stages, replay=nodes, bytes_replay=drawn)
 
 
 ORDERS = st.sampled_from(["in-order", "bootstrap", ""])
