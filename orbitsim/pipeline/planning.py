@@ -69,7 +69,7 @@ class PlanDesk:
             sensor_computes=load.sensor_computes,
         )
         if not chain:
-            raise InfeasibleError("no satellite can compute: the sensor may not, and it has no crosslink to another")
+            raise InfeasibleError(_NO_CHAIN)
         return self._route(chain)
 
     @property
@@ -274,6 +274,8 @@ class PlanDesk:
         if scheme == "hybrid" and self.ground_computes and not self.fixed and planner.judge == "simulation":
             found += [("collaborative", each) for each in routes]
             found.append(("ground-only", route or self._ground_route))  # the same on every chain
+        if not found:
+            raise InfeasibleError(_NO_CHAIN)
         return found
 
     @property
@@ -354,4 +356,5 @@ class PlanDesk:
 
 
 MODEL_OF: dict[Execution, str] = {"overlapped": "exact", "sequential": "sequential", "serial": "serial"}
+_NO_CHAIN = "no satellite can compute: the sensor may not, and it has no crosslink to another"
 _BOUND_SLACK = 1e-6  # contacts and delays are rounded; a bound that is a millionth lower is still one

@@ -227,3 +227,11 @@ def test_a_plan_is_looked_for_only_when_what_it_reckons_with_changed():
     desk, route = factory.desk, factory.desk.default_route
     asked = {id(desk.plan("collaborative", route, desk.rates.at(route, t_s))) for t_s in np.linspace(0, 7000, 200)}
     assert len(asked) < 60
+
+
+@pytest.mark.parametrize("scheme", ["collaborative", "single-satellite"])
+def test_without_any_chain_the_reason_is_the_same_whether_routes_are_chosen_or_not(scheme):
+    alone = {"workload.sensor_computes": False, "links.isl.max_range_m": 100e3, "run.schemes": [scheme]}
+    first, chosen = (run_scenario(small({**alone, "planner.route": route})) for route in ("first", "choose"))
+    assert "has no crosslink" in str(chosen.summary["schemes"][scheme])
+    assert chosen.summary["schemes"] == first.summary["schemes"]
