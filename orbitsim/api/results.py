@@ -93,7 +93,7 @@ class Results:
 
     @property
     def links(self) -> pd.DataFrame:
-        """One row for each link and step: range, elevation, signal, rate. [s, m, deg, dB, bit/s]"""
+        """One row for each step and link that carried something: range, elevation, SNR, rate. [s, m, deg, dB, bit/s]"""
         return self.table("links")
 
     @property

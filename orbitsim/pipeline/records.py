@@ -157,6 +157,14 @@ def resource_table(scheme: str, run: SchemeRun, open_s: Mapping[str, float], spa
     )
 
 
+def links_used(run: SchemeRun) -> set[tuple[int, int]]:
+    """Return the links over which a mini-batch was sent: source and target by node index.
+
+    Transmissions that the end of the scenario cuts off do not count, as in `resources`.
+    """
+    return {(step.node, step.target) for step in run.steps if step.count and step.target is not None}
+
+
 def energy_j(run: SchemeRun) -> float | None:
     """Return the energy of all computing, or None where a step's energy is not known. [J]"""
     energies = [step.spent.energy_j for step in _computing(run)]

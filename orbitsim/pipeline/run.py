@@ -111,6 +111,7 @@ def run_scenario(
     summaries: dict[str, Any] = {}
     compute: dict[str, Any] = {}
     notes: list[str] = []
+    carried: set[tuple[int, int]] = set()
     for scheme in schemes or scenario.run.schemes:
         try:
             run = factory.engine.simulate(
@@ -126,6 +127,7 @@ def run_scenario(
         finally:
             notes += factory.engine.take_notes(scheme)
         summaries[scheme] = _add_scheme(scheme, run, frames, factory, scenario)
+        carried |= records.links_used(run)
         compute[scheme] = compute_summary(frames["devices"][-1])
     if scenario.links.isl.topology != "none" and space.n_satellites > 1 and not space.neighbours(space.sensor):
         notes.append(f"no crosslink of {scenario.workload.sensor} ever opens: it works alone")
@@ -140,7 +142,7 @@ def run_scenario(
         tables.pop("batches", None)
     if world_tables:
         tables["contacts"] = contact_table(space)
-        used = sorted(links.used)
+        used = sorted(carried)
         every = max(1, math.ceil(len(used) * len(links.step_starts_s) / _MOST_LINK_ROWS))
         if every > 1:
             notes.append(f"links.parquet holds one step of {every}, for {len(used)} links; `orbitsim links` has all")

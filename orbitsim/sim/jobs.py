@@ -65,6 +65,8 @@ class Step:
         Times of computing by mini-batch, in place of `seconds`.
     sizes : DrawnBytes or None
         Bytes to send by mini-batch, in place of `n_bytes`, which is their mean.
+    target : int or None
+        Where it sends to; None for computing.
 
     Attributes
     ----------
@@ -80,7 +82,8 @@ class Step:
 
     __slots__ = (
         "begins", "codec_s", "count", "curve", "delay_at", "drawn_bytes", "draws", "ends_s", "energy_j", "gated",
-        "has_outages", "n_bytes", "node", "origin_s", "part", "seconds", "server", "sizes", "starts_s", "weights",
+        "has_outages", "n_bytes", "node", "origin_s", "part", "seconds", "server", "sizes", "starts_s", "target",
+        "weights",
     )  # fmt: skip
 
     def __init__(
@@ -100,7 +103,9 @@ class Step:
         weights: Weights | None = None,
         draws: Draws | None = None,
         sizes: DrawnBytes | None = None,
+        target: int | None = None,
     ) -> None:
+        self.target = target
         self.weights = weights
         self.draws = draws
         self.sizes = sizes

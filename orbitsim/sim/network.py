@@ -220,4 +220,5 @@ class Network:
             delay_at=link.delay_at,
             begins=begins,
             sizes=sizes,
+            target=target,
         )

@@ -78,7 +78,10 @@ LINKS = (
     Column("rate_bps", "float64", "rate; 0 while closed"),
     Column("open", "bool", "whether data can cross at that time"),
 )
-"""One row for each link and step."""
+"""One row for each link and step, of a run for the links that carried something in one of its schemes.
+
+A link carried something when a mini-batch was sent over it to the end, as `resources` counts them; links that were only
+looked at, in planning or to choose a contact, are left out. `orbitsim links` shows links whatever they carry."""
 
 PLANS = (
     _SCHEME,

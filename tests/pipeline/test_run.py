@@ -147,6 +147,25 @@ def test_links_carry_no_more_than_the_table_of_links_allows(contacts):
         assert row.busy_s <= row.open_s * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("changes", [{}, {"run.execution": "sequential"}, {"links.isl.duplex": "half"}])
+def test_the_table_of_links_has_those_that_carried_something_under_either_engine(changes):
+    schemes = {"run.schemes": ["collaborative", "ground-only"], **changes}
+    event, fast = (run_scenario(small({**schemes, "run.engine": engine})) for engine in ("simpy", "vectorised"))
+    pd.testing.assert_frame_equal(event.tables["links"], fast.tables["links"])
+    found = set(event.tables["links"]["link"].astype(str))
+    if not changes:
+        resources = event.tables["resources"]
+        sent = resources[resources["kind"].isin(["isl", "downlink"]) & (resources["n_served"] > 0)]
+        assert found == set(sent["place"].astype(str))
+    else:
+        assert found == set(run_scenario(small({"run.schemes": schemes["run.schemes"]})).tables["links"]["link"])
+
+
+def test_links_that_carry_nothing_are_not_in_their_table():
+    result = run_scenario(small({**NO_CONTACT, "links.downlink.min_elevation_deg": 80.0}))
+    assert not set(result.tables["links"]["kind"]) & {"downlink"}
+
+
 def test_recording_tasks_only_changes_no_figure(contacts):
     lean = run_scenario(small({"run.schemes": ALL_SCHEMES, "run.record": "tasks"}))
     assert lean.summary == contacts.summary
