@@ -1,6 +1,7 @@
 """Put results into docs/codecs.md: python docs/insert_codec_results.py DIR [DIR...].
 
-A DIR of `orbitsim codec table --out DIR` gives the table of methods; one of `orbitsim reproduce ... --out DIR` the
+DIRs of `orbitsim codec table --out DIR` give the tables of methods, one for each model, kept as CSV; one of `orbitsim
+reproduce ... --out DIR` the
 figures and tables of the paper, whose results are also kept in traces/codec/results (what was measured image by image
 is left out) and whose pictures go to docs/images.
 """
@@ -57,6 +58,21 @@ def section(name: str, result: dict) -> str:
     return "\n".join(lines)
 
 
+def methods_section(folder: Path) -> str:
+    """Return the table of methods of a model, and its stages folded away; keep both as CSV."""
+    with (folder / "methods.csv").open(newline="", encoding="utf-8") as file:
+        models = sorted({row["model"] for row in csv.DictReader(file)})
+    KEPT.mkdir(parents=True, exist_ok=True)
+    stem = f"table-{models[0]}"
+    for name in ("methods", "cuts"):
+        shutil.copyfile(folder / f"{name}.csv", KEPT / f"{stem}-{name}.csv")
+    heading = f"### {' and '.join(f'`{model}`' for model in models)}, four codecs at once"
+    methods = (folder / "methods.md").read_text(encoding="utf-8")
+    files = f"Numbers: `traces/codec/results/{stem}-methods.csv`, and by cut `{stem}-cuts.csv`."
+    stages = stages_table(folder / "cuts.csv")
+    return f"{heading}\n\n{methods}\n{files}\n\nBytes after each stage, cut by cut:\n\n{stages}"
+
+
 def replaced(text: str, mark: str, content: str) -> str:
     """Return a page with what stands between two marks replaced."""
     begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->"
@@ -89,12 +105,14 @@ def main() -> None:
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     text = PAGE.read_text(encoding="utf-8")
+    tables = []
     for folder in map(Path, sys.argv[1:]):
         if (folder / "results.json").is_file():
             text = with_reproduction(text, folder)
         else:
-            methods = (folder / "methods.md").read_text(encoding="utf-8")
-            text = replaced(text, "results", f"{methods}\n{stages_table(folder / 'cuts.csv')}")
+            tables.append(methods_section(folder))
+    if tables:
+        text = replaced(text, "results", "\n".join(tables))
     PAGE.write_text(text, encoding="utf-8")
 
 

@@ -157,8 +157,8 @@ def _batch_ratio(row: Row) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
 def markdown(records: Sequence[dict[str, Any]]) -> str:
     """Return the records of `summarise` as a table in Markdown."""
     head = (
-        "| data set | method | seeds | ratio to fp32 (worst cut) | to fp16 | feature error | pooled error | clean | coded "
-        "| paired loss, points (95 %) |"
+        "| data set | method | seeds | ratio to fp32 (worst cut) | to fp16 | feature error | pooled error | clean "
+        "| coded | paired loss, points (95 %) |"
     )
     lines = [head, "|" + " --- |" * 10]
     for r in records:
