@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orbitsim.report.blocks import Section, Table
-from orbitsim.report.charts.delay_parts import delay_parts
+from orbitsim.report.charts.delay_parts import Group, delay_parts
 from orbitsim.report.charts.distributions import Series, cumulative, histogram
 from orbitsim.report.charts.headline import headline
 from orbitsim.report.charts.means import means
 from orbitsim.report.charts.provenance import citation_list, flattened
 from orbitsim.report.data import RunData
 from orbitsim.report.page import Page
-from orbitsim.report.palette import scheme_style, sequence_name
+from orbitsim.report.palette import sequence_name
 from orbitsim.report.wording import in_html, listed
 
-_MOST_SERIES = 12  # lines in a figure that can be told apart, at best
+_MOST_SERIES = 12  # groups of tasks in a figure, at best
+_DASHES = ("solid", "dash", "dashdot", "dot")
 
 
 def comparison_page(runs: Sequence[RunData]) -> Page:
@@ -23,10 +24,15 @@ def comparison_page(runs: Sequence[RunData]) -> Page:
     labels = run_labels(runs)
     series = [
         Series(
-            f"{label}: {scheme}", run.of_scheme("tasks", scheme), sequence_name(index), scheme_style(scheme, place).dash
+            f"{label}: {scheme}",
+            run.of_scheme("tasks", scheme),
+            sequence_name(index),
+            _DASHES[index % len(_DASHES)],
+            scheme,
+            label,
         )
         for index, (label, run) in enumerate(zip(labels, runs, strict=True))
-        for place, scheme in enumerate(run.schemes)
+        for scheme in run.schemes
     ]
     drawn = series[:_MOST_SERIES]
     left = "" if len(series) == len(drawn) else f" The first {len(drawn)} of {len(series)} are drawn."
@@ -44,11 +50,11 @@ def comparison_page(runs: Sequence[RunData]) -> Page:
     ]
     if series:
         sections += [
-            Section("delay", "Where the delay goes", left, [delay_parts([(one.label, one.tasks) for one in drawn])]),
+            Section("delay", "Where the delay goes", left, [delay_parts(_by_run(drawn))]),
             Section(
                 "distributions",
                 "Distributions",
-                f"A colour for each run, a line style for each scheme.{left}",
+                f"A colour for each run.{left}",
                 [cumulative(drawn), histogram(drawn)],
             ),
         ]
@@ -60,6 +66,13 @@ def comparison_page(runs: Sequence[RunData]) -> Page:
     return Page("Comparison", " and ".join([", ".join(labels[:-1]),
     labels[-1]]) if len(labels) < 4 else f"{len(labels)} runs",
                 f"{len(runs)} runs: {listed(labels, 8)}", sections)  # fmt: skip
+
+
+def _by_run(series: Sequence[Series]) -> list[tuple[str, list[Group]]]:
+    found: dict[str, list[Group]] = {}
+    for one in series:
+        found.setdefault(one.line, []).append((one.panel, one.tasks))
+    return list(found.items())
 
 
 def run_labels(runs: Sequence[RunData]) -> list[str]:

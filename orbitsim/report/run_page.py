@@ -9,7 +9,7 @@ from orbitsim.report.charts.deliveries import delay_by_start, deliveries
 from orbitsim.report.charts.distributions import Series, cumulative, histogram
 from orbitsim.report.charts.gantt import GanttData, bars_of, without_batches
 from orbitsim.report.charts.headline import cards, headline, infeasible
-from orbitsim.report.charts.link_rates import rate_over_geometry, rate_over_time
+from orbitsim.report.charts.link_rates import link_rates
 from orbitsim.report.charts.plans import plans
 from orbitsim.report.charts.provenance import assumptions, basis, origin
 from orbitsim.report.charts.utilisation import SlotCounter, utilisation
@@ -33,7 +33,7 @@ def run_page(run: RunData) -> Page:
             "space",
             "Space and contacts",
             "Where the satellites are, when the ground sees them, and what the links carry.",
-            [world_map(run), contact_timeline(run), *_rates(run)],
+            [world_map(run), contact_timeline(run), *link_rates(run)],
         ),
     ]
     if run.schemes:
@@ -77,22 +77,9 @@ def _deliveries(run: RunData) -> list[Item]:
     return [deliveries(run), delay_by_start(run)] if run.schemes else []
 
 
-def _rates(run: RunData) -> list[Item]:
-    if not len(run.tables["links"]):
-        return []
-    over_geometry = rate_over_geometry(run)
-    if over_geometry is not None:
-        return [rate_over_time(run), over_geometry]
-    words = (
-        '<div class="card note"><h3>Rate against elevation</h3><p>No geometry lies behind the downlinks of this run'
-        " (<code>links.downlink.availability</code> is not <code>contacts</code>), so there is no elevation.</p></div>"
-    )
-    return [rate_over_time(run), words]
-
-
 def _delays(run: RunData) -> list[Item]:
     series = series_of(run)
-    return [delay_parts([(one.label, one.tasks) for one in series]), cumulative(series), histogram(series)]
+    return [delay_parts([("", [(one.label, one.tasks) for one in series])]), cumulative(series), histogram(series)]
 
 
 def _pipeline(run: RunData) -> list[Item]:

@@ -59,3 +59,22 @@ def test_faults_are_one_message_and_an_exit_code(
     assert "cannot be written" in capsys.readouterr().err
     assert command(monkeypatch) == 2
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_page_and_figures_are_made_in_one_go(
+    run_folder: Path, tasks_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    path, figures = tmp_path / "page.html", tmp_path / "figures"
+    both = ("--out", path, "--figures", figures, "--format", "png")
+    assert command(monkeypatch, run_folder, tasks_folder, *both) == 2
+    assert "expected one run, got 2" in capsys.readouterr().err
+    figures.mkdir()
+    (figures / "notes.txt").write_text("mine")
+    assert command(monkeypatch, run_folder, *both) == 2  # neither is written where one must not be
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["figures", "notes.txt"]
+    (figures / "notes.txt").unlink()
+    assert command(monkeypatch, run_folder, *both) == 0
+    assert capsys.readouterr().err.count("written") == 2
+    assert path.read_text().startswith("<!DOCTYPE html>")
+    assert (figures / "day.png").stat().st_size > 1000

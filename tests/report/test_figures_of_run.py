@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,19 @@ from hypothesis import strategies as st
 
 from orbitsim.report.blocks import Figure
 from orbitsim.report.charts import gantt
+from orbitsim.report.charts.axes import scale_choice, suffix
 from orbitsim.report.charts.contacts import contact_share, merged
 from orbitsim.report.charts.distributions import Series, cumulative, histogram
+from orbitsim.report.charts.link_rates import link_rates
 from orbitsim.report.charts.plans import plan_spans
+from orbitsim.report.charts.provenance import works
 from orbitsim.report.charts.utilisation import SlotCounter, busy_by_slot
 from orbitsim.report.charts.world_map import land, world_map
+from orbitsim.report.comparison_page import comparison_page
 from orbitsim.report.data import RunData, read_run
 from orbitsim.report.palette import COLORS
 from orbitsim.report.run_page import run_page, series_of
+from orbitsim.report.wording import rate
 from orbitsim.report.write import build_page
 
 windows = st.lists(st.tuples(st.floats(0.0, 100.0), st.floats(0.0, 30.0)), max_size=30)
@@ -82,8 +88,8 @@ def test_plotly_knows_every_key_and_every_axis_has_its_unit(folder: str, request
 
 def test_the_page_shows_every_figure_that_was_asked_for(run: RunData) -> None:
     assert list(figures(run)) == [
-        "deliveries", "delay-by-start", "map", "contacts", "rate-time", "rate-elevation", "delay-parts", "cumulative",
-        "histogram", "gantt", "utilisation", "plans",
+        "deliveries", "delay-by-start", "map", "contacts", "delay-parts", "cumulative", "histogram", "gantt",
+        "utilisation", "plans",
     ]  # fmt: skip
     for figure in figures(run).values():
         assert figure.alt.endswith(".")
@@ -273,7 +279,7 @@ def test_runs_of_tasks_say_what_they_do_not_show(tasks_folder: Path) -> None:
     text = build_page([tasks_folder]).html()
     assert "nothing to draw the pipeline from" in text
     assert "so there is no utilisation by slot" in text
-    assert "so there is no elevation" in text
+    assert "fixed at" in text
 
 
 def test_a_run_of_which_no_scheme_could_run_has_a_page(tmp_path: Path) -> None:
@@ -291,3 +297,65 @@ def test_a_run_of_which_no_scheme_could_run_has_a_page(tmp_path: Path) -> None:
 
 def test_series_of_a_run_are_its_schemes(run: RunData) -> None:
     assert [one.label for one in series_of(run)] == run.schemes
+
+
+def test_a_rate_that_is_fixed_is_a_sentence_and_one_that_varies_a_plot(run: RunData) -> None:
+    (words,) = link_rates(run)
+    assert isinstance(words, str)
+    fixed_bps = run.scenario.links.downlink.rate_bps
+    assert f"Downlinks: fixed at {rate(fixed_bps)}." in words
+    links = run.tables["links"].copy()
+    down = (links["kind"] == "downlink") & links["open"]
+    links.loc[down, "rate_bps"] = 1e9 / (1.0 + links.loc[down, "range_m"] / 1e6)
+    varied = replace(run, tables={**run.tables, "links": links})
+    over_time, over_geometry = link_rates(varied)
+    assert isinstance(over_time, Figure)
+    assert isinstance(over_geometry, Figure)
+    assert list(over_time.views) == ["downlink"]
+    assert list(over_geometry.views) == ["elevation", "distance"]
+    links.loc[:, "elevation_deg"] = np.nan
+    links.loc[:, "range_m"] = np.nan
+    assert "so there is no elevation" in str(link_rates(varied)[1])
+
+
+def test_a_comparison_has_a_panel_for_each_scheme_and_scales_of_its_own_for_each_run(
+    run: RunData, tasks_folder: Path
+) -> None:
+    page = comparison_page([run, read_run(tasks_folder)])
+    found = {item.key: item for section in page.sections for item in section.items if isinstance(item, Figure)}
+    for figure in found.values():
+        for view in figure.views.values():
+            go.Figure(data=resolved(view["data"]), layout=resolved(view["layout"]))
+    lines = found["cumulative"].views["delay_s|log"]
+    assert [note["text"] for note in lines["layout"]["annotations"]] == run.schemes
+    assert sum(trace["showlegend"] for trace in lines["data"]) == 2
+    assert {trace["yaxis"] for trace in lines["data"]} == {f"y{suffix(i)}" for i in range(len(run.schemes))}
+    parts = found["delay-parts"].views[""]
+    assert len([key for key in parts["layout"] if key.startswith("xaxis")]) == 4
+    assert found["means"].views["delay_s|linear"]["data"][0]["type"] == "bar"
+    assert found["means"].views["delay_s|log"]["data"][0]["type"] == "scatter"
+
+
+def test_runs_of_very_different_size_are_shown_on_a_logarithmic_scale_first() -> None:
+    assert scale_choice([70.0, 21000.0]).options[0][0] == "log"
+    assert scale_choice([70.0, 210.0, 0.0]).options[0][0] == "linear"
+    assert scale_choice([]).options[0][0] == "linear"
+
+
+def test_a_work_is_cited_once_with_the_parts_of_it_that_are_used() -> None:
+    cite = {
+        "A. One et al., tables of times, file x.csv at commit 1": "https://a.example",
+        "B. Two, A paper of some length (2026), Table I": "10.1/b",
+        "A. One et al., tables of times, file x.csv at commit 1: FP16, 224 px": "https://a.example",
+        "B. Two, A paper of some length (2026), Table II": "10.1/b",
+        "A leaflet of a maker of boards": "",
+        "A leaflet of a maker of boards: second edition": "",
+        "A quite different work by others": "https://a.example",
+    }
+    assert works(cite) == [
+        ("A. One et al., tables of times, file x.csv at commit 1", ["FP16, 224 px"], "https://a.example"),
+        ("B. Two, A paper of some length (2026)", ["Table I", "Table II"], "10.1/b"),
+        ("A leaflet of a maker of boards", [], ""),
+        ("A leaflet of a maker of boards: second edition", [], ""),
+        ("A quite different work by others", [], "https://a.example"),
+    ]

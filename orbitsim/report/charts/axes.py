@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from orbitsim.report.blocks import Choice
+
 HOUR_S = 3600.0
+_WIDE = 20.0  # ratio of values above which the small ones are lost on a linear scale
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
@@ -17,6 +21,14 @@ def time_axis(span_s: float, **more: Any) -> dict[str, Any]:
     span_h = span_s / HOUR_S
     step = next((step for step in (0.25, 0.5, 1, 2, 3, 6, 12, 24) if span_h / step <= 9), 48)
     return axis("time since the start [h]", range=[0.0, span_h], dtick=step, **more)
+
+
+def scale_choice(values: Sequence[float]) -> Choice:
+    """Return the choice of a scale; logarithmic comes first where positive values differ very much."""
+    scales = [("linear", "linear"), ("log", "logarithmic")]
+    positive = [value for value in values if value > 0.0]
+    wide = bool(positive) and max(positive) > _WIDE * min(positive)
+    return Choice("scale", "Scale", scales[::-1] if wide else scales)
 
 
 def panels(n: int, gap: float = 0.06) -> list[list[float]]:

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orbitsim.report.blocks import Choice, Figure, Table
-from orbitsim.report.charts.axes import axis, heading, panels, suffix
+from orbitsim.report.charts.axes import axis, heading, panels, scale_choice, suffix
 from orbitsim.report.wording import figures, in_plot, number
 from orbitsim.results.metrics import distribution
 
@@ -26,20 +26,29 @@ _PANEL_PX = 118
 
 
 class Series(NamedTuple):
-    """A group of tasks and how it is drawn: label, rows of `tasks`, name of the colour, Plotly's dash."""
+    """A group of tasks and how it is drawn: label, rows of `tasks`, name of the colour, Plotly's dash.
+
+    Where there are several panels, `panel` is the one it belongs to and `line` its name there.
+    """
 
     label: str
     tasks: pd.DataFrame
     color: str
     dash: str
+    panel: str = ""
+    line: str = ""
 
 
 def cumulative(series: Sequence[Series]) -> Figure:
-    """Return the empirical distribution functions; tasks that are not delivered never arrive at 1."""
+    """Return the empirical distribution functions, by panel; tasks that are not delivered never arrive at 1."""
+    names = list(dict.fromkeys(one.panel for one in series))
+    domains = panels(max(1, len(names)), 0.3 / max(1, len(names)))
+    several = len(names) > 1
     views: dict[str, dict[str, Any]] = {}
     rows = []
     for column, words in QUANTITIES:
         traces = []
+        listed: set[str] = set()
         values_of = [_values(one, column) for one in series]
         longest_s = max((float(values[-1]) for values in values_of if len(values)), default=0.0)
         for one, values in zip(series, values_of, strict=True):
@@ -51,12 +60,15 @@ def cumulative(series: Sequence[Series]) -> Figure:
                 x, y = np.concatenate([x[:1], x, [1.03 * longest_s]]), np.concatenate([[0.0], y, y[-1:]])
             traces.append(
                 {
-                    "type": "scatter", "mode": "lines", "name": in_plot(one.label), "x": figures(x),
+                    "type": "scatter", "mode": "lines", "name": in_plot(one.line or one.label), "x": figures(x),
+                    "yaxis": f"y{suffix(names.index(one.panel))}", "legendgroup": one.line or one.label,
+                    "showlegend": (one.line or one.label) not in listed,
                     "y": figures(100.0 * y), "line": {"color": f"@{one.color}", "dash": one.dash, "width": 2.2,
                     "shape": "hv"},
                     "hovertemplate": "%{y:.1f} % within %{x:,.4g} s",
                 }
             )  # fmt: skip
+            listed.add(one.line or one.label)
             rows.append(_row(one, words, values))
         for scale in ("linear", "log"):
             views[f"{column}|{scale}"] = {
@@ -64,15 +76,25 @@ def cumulative(series: Sequence[Series]) -> Figure:
                 "layout": {
                     "xaxis": axis(f"{words.partition(' (')[0]} [s]", type=scale,
                     **({"rangemode": "tozero"} if scale == "linear" else {})),
-                    "yaxis": axis("share of all tasks [%]", range=[0, 102]),
                     "hovermode": "closest",
                 },
             }  # fmt: skip
+            layout = views[f"{column}|{scale}"]["layout"]
+            layout["xaxis"]["anchor"] = f"y{suffix(max(0, len(names) - 1))}"
+            for index in range(len(domains)):
+                title = "tasks [%]" if several else "share of all tasks [%]"
+                layout[f"yaxis{suffix(index)}"] = axis(title, range=[0, 103], domain=domains[index], nticks=6)
+            if several:
+                layout["annotations"] = [
+                    heading(in_plot(name), 0.0, domain[1]) for name, domain in zip(names, domains, strict=True)
+                ]
+                layout["legend"] = {"y": 1.0 + 34.0 / (150.0 * len(names))}
     return Figure(
         key="cumulative",
         title="Distribution of delays",
         caption="Share of all tasks that are delivered within a time. A line that ends below 100 % leaves tasks"
-        " undelivered within the scenario.",
+        " undelivered within the scenario."
+        + (" A panel for each scheme, a line for each run, over the same times." if several else ""),
         alt="Step lines: the share of tasks delivered within a time, for each scheme.",
         views=views,
         table=Table("Distribution of delays", ["scheme", "quantity", "n", "mean [s]", "median [s]", "95 % [s]",
@@ -80,9 +102,9 @@ def cumulative(series: Sequence[Series]) -> Figure:
                     rows, frozenset({1})),
         choices=(
             Choice("quantity", "Show", [(column, words) for column, words in QUANTITIES]),
-            Choice("scale", "Scale", [("linear", "linear"), ("log", "logarithmic")]),
+            scale_choice([float(found.mean()) for one in series if len(found := _values(one, "delay_s"))]),
         ),
-        height=380,
+        height=90 + 150 * len(names) if several else 380,
     )  # fmt: skip
 
 
@@ -99,13 +121,14 @@ def histogram(series: Sequence[Series]) -> Figure:
     return Figure(
         key="histogram",
         title="Histogram of delays",
-        caption="Delivered tasks by delay, on the same bins for every scheme.",
+        caption="Delivered tasks by delay, on the same bins for every scheme."
+        + (" Each panel counts tasks on a scale of its own." if any(one.panel for one in series) else ""),
         alt="Histograms: number of delivered tasks by delay, one panel for each scheme.",
         views=views,
         table=Table("Histogram of delays", ["scheme and quantity", "bin [s]", "tasks"], rows, frozenset({1})),
         choices=(
             Choice("quantity", "Show", [(column, words) for column, words in QUANTITIES]),
-            Choice("scale", "Scale", [("linear", "linear"), ("log", "logarithmic")]),
+            scale_choice([float(found.mean()) for one in series if len(found := _values(one, "delay_s"))]),
         ),
         height=_panel_height(len(series)),
     )
@@ -127,11 +150,12 @@ def _panels(
     domains = panels(n, 0.3 / n)
     traces, notes = [], []
     layout: dict[str, Any] = {"bargap": 0.04, "showlegend": False, "margin": {"t": 30}}
-    most = 1
+    own = any(one.panel for one in series)  # runs of very different numbers of tasks
+    most = np.ones(len(series), dtype=int)
     bins = [f"{number(a)} to {number(b)} s" for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
     for index, (one, values) in enumerate(zip(series, values_of, strict=True)):
         counts, _ = np.histogram(values, edges)
-        most = max(most, int(counts.max(initial=0)))
+        most[index if own else slice(None)] = max(int(most[index]), int(counts.max(initial=0)))
         traces.append(
             {
                 "type": "bar", "name": in_plot(one.label), "x": figures((edges[1:] + edges[:-1]) / 2),
@@ -143,7 +167,9 @@ def _panels(
         text = in_plot(f"{one.label}, {len(values)} of {len(one.tasks)} delivered")
         notes.append(heading(text, 0.0, domains[index][1]))
     for index in range(len(series)):
-        layout[f"yaxis{suffix(index)}"] = axis("tasks", domain=domains[index], range=[0, 1.08 * most], nticks=4)
+        layout[f"yaxis{suffix(index)}"] = axis(
+            "tasks", domain=domains[index], range=[0, 1.08 * float(most[index])], nticks=4
+        )
     layout["xaxis"] = axis(f"{words} [s]", anchor=f"y{suffix(n - 1)}", type=scale)
     return {"data": traces, "layout": {**layout, "annotations": notes}}
 

@@ -117,8 +117,8 @@ class GanttData:
             caption="Every bar is a mini-batch on a processor (p-00) or a link (p-00>p-01); neighbouring ones differ"
             " in shade."
             " Bars above one another are computing and sending that overlap. A transfer that an outage interrupts is"
-            " one"
-            " bar from its start to its end." + note,
+            " one bar from its start to its end. No bar is drawn narrower than a thin line, so that transfers shorter"
+            " than a pixel are seen; the true times stand in the label under the pointer and in the data." + note,
             alt="Gantt chart: when each processor computes and each link sends the mini-batches of the chosen task.",
             views={"": {"data": [], "layout": {}}},
             choices=(Choice("scheme", "Scheme", [(scheme, scheme) for scheme in schemes]),),

@@ -12,11 +12,12 @@ from orbitsim.report.blocks import Choice, Figure, Table
 from orbitsim.report.charts.axes import HOUR_S, axis, time_axis
 from orbitsim.report.data import RunData
 from orbitsim.report.palette import sequence_name
-from orbitsim.report.wording import figures, in_plot, number, rate
+from orbitsim.report.wording import figures, in_html, in_plot, number, rate
 
 MOST_LINKS = 12  # of each kind, those that carried most
 _MOST_POINTS = 6000  # of one figure
 _MBPS = 1e6
+_KINDS = {"downlink": "downlinks", "isl": "crosslinks"}
 
 
 def _chosen(run: RunData) -> dict[str, pd.DataFrame]:
@@ -45,15 +46,54 @@ def _stepped(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float6
     return t_s, np.where(rate_bps > 0.0, rate_bps, np.nan)
 
 
-def rate_over_time(run: RunData) -> Figure:
-    """Return the rates of the links over time."""
+def fixed_rate_bps(rows: pd.DataFrame) -> float | None:
+    """Return the one rate that links have whenever they are open; None where there are several, or none. [bit/s]"""
+    rates_bps = rows.loc[rows["open"], "rate_bps"].unique()
+    return float(rates_bps[0]) if len(rates_bps) == 1 else None
+
+
+def link_rates(run: RunData) -> list[Figure | str]:
+    """Return what there is to see of rates: plots of those that vary, a sentence and a table for those that do not."""
+    links = run.tables["links"]
+    if not len(links):
+        return []
+    by_kind = {kind: links[links["kind"] == kind] for kind in _KINDS}
+    by_kind = {kind: rows for kind, rows in by_kind.items() if len(rows)}
+    fixed_bps = {kind: rate_bps for kind, rows in by_kind.items() if (rate_bps := fixed_rate_bps(rows)) is not None}
+    sentence = " ".join(f"{_KINDS[kind].capitalize()}: fixed at {rate(bps)}." for kind, bps in fixed_bps.items())
+    over_time = rate_over_time(run, frozenset(fixed_bps))
+    over_geometry = rate_over_geometry(run, frozenset(fixed_bps))
+    if over_time is None:
+        more = " at any elevation and distance" if "downlink" in fixed_bps else ""
+        table = _table(_chosen(run)).html()
+        words = (
+            f'<div class="card note" id="rate-fixed"><h3>Rates of the links</h3><p>{in_html(sentence)} These are the'
+            f" rates of every open link at any time{more}, so there is nothing to plot; when links are open is shown"
+            f' above.</p><details class="data"><summary>Data of every link</summary>{table}</details></div>'
+        )
+        return [words]
+    found: list[Figure | str] = [over_time]
+    if over_geometry is not None:
+        found.append(over_geometry)
+    elif "downlink" in by_kind and "downlink" not in fixed_bps:
+        found.append(
+            '<div class="card note"><h3>Rate against elevation</h3><p>No geometry lies behind the downlinks of this'
+            " run (<code>links.downlink.availability</code> is not <code>contacts</code>), so there is no elevation."
+            "</p></div>"
+        )
+    return found
+
+
+def rate_over_time(run: RunData, fixed: frozenset[str] = frozenset()) -> Figure | None:
+    """Return the rates of the links over time, without the kinds whose rate is fixed; None where no kind is left."""
     chosen = _chosen(run)
     per_link = max(50, _MOST_POINTS // max(1, len(chosen)))
     views: dict[str, dict[str, Any]] = {}
-    kinds = {"downlink": "downlinks", "isl": "crosslinks"}
     thinned = False
     present = []
-    for kind in kinds:
+    for kind in _KINDS:
+        if kind in fixed:
+            continue
         of_kind = {name: rows for name, rows in chosen.items() if str(rows["kind"].iloc[0]) == kind}
         if not of_kind:
             continue
@@ -86,6 +126,8 @@ def rate_over_time(run: RunData) -> Figure:
                 "showlegend": len(traces) > 1,
             },
         }
+    if not present:
+        return None
     n_all = run.tables["links"]["link"].nunique()
     note = f" Of {n_all:,} links those are shown that carried most." if n_all > len(chosen) else ""
     note += " Every so many of the points are shown." if thinned else ""
@@ -99,13 +141,13 @@ def rate_over_time(run: RunData) -> Figure:
         alt="Lines: rate of each link over time, interrupted while the link is closed.",
         views=views,
         table=_table(chosen),
-        choices=(Choice("kind", "Show", [(kind, kinds[kind]) for kind in present]),) if len(present) > 1 else (),
+        choices=(Choice("kind", "Show", [(kind, _KINDS[kind]) for kind in present]),) if len(present) > 1 else (),
         height=340,
     )
 
 
-def rate_over_geometry(run: RunData) -> Figure | None:
-    """Return rates against elevation and distance; None where no geometry lies behind any rate."""
+def rate_over_geometry(run: RunData, fixed: frozenset[str] = frozenset()) -> Figure | None:
+    """Return rates against elevation and distance, without kinds whose rate is fixed; None where there are none."""
     links = run.tables["links"]
     links = links[links["open"]]
     views: dict[str, dict[str, Any]] = {}
@@ -117,7 +159,7 @@ def rate_over_geometry(run: RunData) -> Figure | None:
     rows_of: list[list[str]] = []
     for key, (_, kind, column, unit, title) in words.items():
         rows = links[(links["kind"] == kind) & links[column].notna()]
-        if not len(rows):
+        if not len(rows) or kind in fixed:
             continue
         every = -(-len(rows) // (_MOST_POINTS // 2))
         thin = rows.iloc[::every].sort_values(column, kind="stable")
@@ -146,11 +188,11 @@ def rate_over_geometry(run: RunData) -> Figure | None:
             },
         }
         rows_of += _binned(rows, column, unit, title, words[key][0])
-    if "elevation" not in views:
+    if not views:
         return None
     return Figure(
         key="rate-elevation",
-        title="Rate of the links against elevation and distance",
+        title=f"Rate of the links against {'elevation and ' if 'elevation' in views else ''}distance",
         caption="Each point is an open link at a step of the clock (every so many where there are thousands).",
         alt="Points: rate of open links against the elevation of the satellite over the station, or the distance.",
         views=views,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orbitsim.report.blocks import Section, Table
 from orbitsim.report.data import RunData, records
 from orbitsim.report.wording import in_html, number
 from orbitsim.results.wording import energy, share
+
+_SHORTEST_WORK = 20  # letters of a text that names a work, not an author alone
 
 
 def basis(run: RunData) -> Section:
@@ -128,9 +132,42 @@ def origin(run: RunData) -> Section:
 
 
 def citation_list(cite: Mapping[str, Any]) -> str:
-    """Return the list of what to cite, text by address, as HTML; nothing for none."""
-    lines = "".join(f"<li>{in_html(text)}{_link(address)}</li>" for text, address in cite.items())
+    """Return the list of what to cite, text by address, as HTML; every work once, nothing for none."""
+    lines = ""
+    for work, parts, address in works(cite):
+        beneath = "".join(f"<li>{in_html(part)}</li>" for part in parts)
+        lines += f"<li>{in_html(work)}{_link(address)}{f'<ul>{beneath}</ul>' if beneath else ''}</li>"
     return f'<div class="card"><h3>What to cite</h3><ol class="cite">{lines}</ol></div>' if lines else ""
+
+
+def works(cite: Mapping[str, Any]) -> list[tuple[str, list[str], str]]:
+    """Return each cited work once: its text, the parts of it that are used (none to tell apart), and its address.
+
+    Citations are of one work when they share an address and begin alike up to a comma, semicolon or colon: the one is
+    the other with a table, file or condition added.
+    """
+    found: list[tuple[list[str], str]] = []
+    for text, address in cite.items():
+        where = str(address or "")
+        group = next((texts for texts, other in found if where and where == other and _common([*texts, text])), None)
+        if group is None:
+            found.append(([text], where))
+        else:
+            group.append(text)
+    listed = []
+    for texts, where in found:
+        work = _common(texts) if len(texts) > 1 else texts[0]
+        parts = [part for text in texts if (part := text[len(work) :].lstrip(",;: "))]
+        listed.append((work, list(dict.fromkeys(parts)), where))
+    return listed
+
+
+def _common(texts: Sequence[str]) -> str:
+    """Return how texts begin alike, cut where a part of a citation ends; empty when that is too little for a work."""
+    same = os.path.commonprefix(list(texts))  # noqa: RUF071 - letter by letter is what is wanted
+    ends = [*(match.start() for match in re.finditer(r"[,;:]\s", same)), len(same)]
+    whole = [end for end in ends if all(len(text) == end or text[end] in ",;:" for text in texts)]
+    return same[: whole[-1]] if whole and whole[-1] >= _SHORTEST_WORK else ""
 
 
 def _link(address: Any) -> str:

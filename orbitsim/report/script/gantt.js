@@ -5,6 +5,7 @@ function unpacked(text, Type) {
   for (let i = 0; i < raw.length; i += 1) bytes[i] = raw.charCodeAt(i);
   return new Type(bytes.buffer);
 }
+const LEAST = 1.5; // CSS pixels that every bar takes
 const opened = new Map();
 function blob(extra, index) {
   if (!opened.has(index)) {
@@ -48,7 +49,8 @@ function gantt(key, figure) {
         traces.set(service, {
           type: "bar", orientation: "h", name: service === "isl" ? "sending, crosslink" : service === "downlink" ? "sending, downlink" : "computing",
           base: [], x: [], y: [], customdata: [], hovertemplate: "%{customdata}<extra></extra>",
-          marker: { color: `@${extra.services[service] ?? "grey"}`, opacity: [], line: { width: 0 } },
+          // The outline keeps what is shorter than a pixel in sight, at any zoom.
+          marker: { color: `@${extra.services[service] ?? "grey"}`, opacity: [], line: { width: LEAST, color: `@${extra.services[service] ?? "grey"}` } },
         });
       }
       const trace = traces.get(service);

@@ -206,7 +206,8 @@ def test_units_of_time(span_s, unit):
     [
         (["--figures", "out", "--format", "png"], 0, "written: out (13 files)"),
         (["--format", "png"], 2, "is for figures"),
-        (["--figures", "out", "--out", "page.html"], 2, "expected one run, and no --out"),
+        (["--figures", "out", "--out", "out/page.html"], 2, "outside of the folder of figures"),
+        (["--figures", "out", "--out", "."], 2, "expected a file, found a folder"),
         (["--figures", "out", "--format", "gif"], 2, "'gif'"),
     ],
 )
