@@ -70,4 +70,4 @@ def command(
     for note in outcome.notes:
         warn("note", note)
     warn("written", f"{folder}")
-    print_outcomes(outcome)
+    print_outcomes(outcome, folder)

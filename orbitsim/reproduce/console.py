@@ -1,38 +1,33 @@
-"""What a reproduction prints: for each experiment the statements beside ours."""
+"""What a reproduction prints: for each experiment the statements beside ours, one line each."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orbitsim.reproduce.reproduction import Reproduction
+from orbitsim.reproduce.reproduction import TABLE, Reproduction
 
 _COLORS = {"yes": "green", "partly": "yellow", "no": "red", "not comparable": "dim"}
 
 
-def print_outcomes(outcome: Reproduction) -> None:
-    """Print a table of every experiment to stdout, and why ours differs below it."""
+def print_outcomes(outcome: Reproduction, folder: Path) -> None:
+    """Print a compact table of every experiment to stdout; texts in full and reasons are in the folder's table.md."""
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     for name, result in outcome.results.items():
-        conditions = list(dict.fromkeys(key for finding in result["findings"] for key in finding["ours"]))
-        table = Table(title=escape(f"{name}: {result['title']}"), title_justify="left", show_lines=True)
-        table.add_column("the paper states", ratio=3)
-        for condition in conditions:
-            table.add_column(escape(f"ours, {condition}"), ratio=3)
-        table.add_column("agrees", no_wrap=True)
-        reasons = []
+        table = Table(title=escape(f"{name}: {result['title']}"), title_justify="left", box=SIMPLE_HEAD, expand=True)
+        table.add_column("the paper states", ratio=5, no_wrap=True, overflow="ellipsis")
+        table.add_column("ours", ratio=8, no_wrap=True, overflow="ellipsis")
+        table.add_column("agrees", width=max(len(each) for each in _COLORS), no_wrap=True)
         for statement, finding in zip(result["statements"], result["findings"], strict=True):
-            table.add_row(
-                escape(f"{statement['claim']} ({statement['where']})"),
-                *(escape(finding["ours"].get(condition, "-")) for condition in conditions),
-                f"[{_COLORS[finding['agrees']]}]{finding['agrees']}[/]",
-            )
-            if finding["reason"]:
-                reasons.append(f"{statement['name']}: {finding['reason']}")
+            lines = [f"{condition}: {text}" for condition, text in finding["ours"].items()] or ["-"]
+            for index, line in enumerate(lines):
+                first = index == 0
+                agrees = f"[{_COLORS[finding['agrees']]}]{finding['agrees']}[/]" if first else ""
+                table.add_row(escape(statement["claim"]) if first else "", escape(line), agrees)
         console.print(table)
-        for reason in reasons:
-            console.print(escape(f"- {reason}"))
-        console.print()
+    console.print(f"In full, with the reasons: {escape(str(folder / TABLE))}", soft_wrap=True)

@@ -83,6 +83,9 @@ def _experiment(name: str, result: Mapping[str, Any], figures: str) -> Iterable[
     for stem in result["figures"]:
         yield ""
         yield f"![{_cell(result['title'])}]({figures}/{stem}.png)"
+    if result.get("caption"):
+        yield ""
+        yield _cell(result["caption"])
     findings = list(zip(result["statements"], result["findings"], strict=True))
     conditions = list(dict.fromkeys(key for _, finding in findings for key in finding["ours"]))
     yield ""
@@ -97,13 +100,18 @@ def _experiment(name: str, result: Mapping[str, Any], figures: str) -> Iterable[
             for statement, finding in findings
         ),
     )
-    reasons = [(statement["name"], finding["reason"]) for statement, finding in findings if finding["reason"]]
-    if reasons:
-        yield ""
-        yield "Why not, statement by statement:"
-        yield ""
-        for statement_name, reason in reasons:
-            yield f"- *{_cell(statement_name)}*: {_cell(reason)}"
+    for heading, agreeing in (("Why not, statement by statement:", False), ("On statements that agree:", True)):
+        reasons = [
+            (statement["name"], finding["reason"])
+            for statement, finding in findings
+            if finding["reason"] and (finding["agrees"] == "yes") is agreeing
+        ]
+        if reasons:
+            yield ""
+            yield heading
+            yield ""
+            for statement_name, reason in reasons:
+                yield f"- *{_cell(statement_name)}*: {_cell(reason)}"
     if result["settings"]:
         yield ""
         yield "How it is set up:"

@@ -122,8 +122,9 @@ def stated(
             f"{100.0 * share:.0f} % below",
             (at, (1.0 - share) * min(rivals)),
             textcoords="offset points",
-            xytext=(0, -10),
-            ha="center",
+            # Aligned with the mark at the ends of the axis, so that it touches no border.
+            xytext=(-8, -10) if at == x[0] else (8, -10) if at == x[-1] else (0, -10),
+            ha="left" if at == x[0] else "right" if at == x[-1] else "center",
             fontsize=7,
             color=INK,
         )

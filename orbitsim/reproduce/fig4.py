@@ -11,6 +11,7 @@ from orbitsim.reproduce.draw import delay_panels, model_panels
 from orbitsim.reproduce.effects import effects_of, percent_below, real_effects
 from orbitsim.reproduce.grid import Point, delays_s, gain_over, in_both, measure_grid, point_of
 from orbitsim.reproduce.needed import in_words, needed_factors
+from orbitsim.reproduce.ranking import fastest
 from orbitsim.reproduce.reasons import by_variation, joined, pace
 from orbitsim.reproduce.setting import PAPER, Setting, downlink
 from orbitsim.reproduce.variations import assumptions, variations
@@ -24,7 +25,7 @@ RATES_GBPS = (0.2, 0.4, 0.6, 0.8)
 _WHERE = "Fig. 4, Section VI-B1"
 _ASSUMED = (
     "model", "crosslink rate", "board speed", "board order", "ground speed", "precision", "memory of a satellite",
-    "codec", "delay model", "sensing satellite", "raw pixel", "activation", "raw tiles", "images",
+    "codec", "delay model", "sensing satellite", "raw pixel", "activation", "raw tiles", "images", "last mini-batch",
 )  # fmt: skip
 _TWINS = (("idealised", "idealised"), ("real", "real contacts"))
 
@@ -66,7 +67,7 @@ def judge(data: Data) -> list[Finding]:
     for twin, name in _TWINS:
         for row in rows:
             delays = delays_s(row, twin)
-            won.setdefault(name, []).append(min(delays, key=lambda scheme: delays[scheme]) == "collaborative")
+            won.setdefault(name, []).append(fastest(delays) == ("collaborative",))
             gains.setdefault(name, []).append(gain_over(delays, "ground-only") or 0.0)
     lowest = {name: f"lowest at {sum(each)} of {len(each)} rates" for name, each in won.items()}
     falling = {name: all(a >= b for a, b in itertools.pairwise(g)) for name, g in gains.items()}

@@ -25,7 +25,7 @@ SETTING = Setting((downlink(TABLE2_DOWNLINK_BPS),), schemes=("collaborative",))
 _WHERE = "Fig. 6, Section VI-B1"
 _ASSUMED = (
     "model", "downlink rate", "crosslink rate", "board speed", "board order", "precision", "memory of a satellite",
-    "codec", "delay model", "activation", "images",
+    "codec", "delay model", "activation", "images", "last mini-batch",
 )  # fmt: skip
 _TWINS = (("idealised", "idealised"), ("real", "real contacts"))
 NUMBERS = tuple(range(1, 11))

@@ -20,7 +20,7 @@ REAL_RESOLUTIONS = ("240p", "480p", "1080p", "4K")
 SETTING = Setting(schemes=(*SCHEMES, "hybrid"))
 ASSUMED = (
     "crosslink rate", "board speed", "board order", "ground speed", "precision", "memory of a satellite", "codec",
-    "delay model", "sensing satellite", "raw pixel", "raw tiles", "activation", "images",
+    "delay model", "sensing satellite", "raw pixel", "raw tiles", "activation", "images", "last mini-batch",
 )  # fmt: skip
 
 

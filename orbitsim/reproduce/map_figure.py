@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orbitsim.report.palette import COLORS, HEAT, scheme_style
 from orbitsim.reproduce.figures import INK, MUTED, new_figure
+from orbitsim.reproduce.ranking import TIE, fastest, outcome
 from orbitsim.reproduce.setting import SCHEMES
 from orbitsim.types.experiment import Data
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_TIE = 1.01
 _DEEP = 4.0
 _TITLES = {"idealised": "idealised: downlink always open", "real": "real contacts, 50 deg of elevation"}
 _NONE = COLORS["pale"].light
 _ONBOARD = COLORS["sky"].light
+_BOTH = "collaborative and single-satellite within 1 %"
 
 
 def map_figure(data: Data, keys: Sequence[str] | None = None) -> Figure:
@@ -39,25 +40,40 @@ def map_figure(data: Data, keys: Sequence[str] | None = None) -> Figure:
     figure, panels = new_figure(
         len(keys), 2, size=(10.4, 0.36 * sum(heights) + 1.5), squeeze=False, height_ratios=heights, sharex="col"
     )
+    occurring: list[list[str]] = []
     for row, key in enumerate(keys):
         for axes, twin in zip(panels[row], ("idealised", "real"), strict=True):
-            _panel(axes, data[twin], key)
+            occurring.append(_panel(axes, data[twin], key))
             heading = f"{_TITLES[twin]}\n" if row == 0 else ""
             axes.set_title(heading + _words(key))
             if row == len(keys) - 1:
                 axes.set_xlabel("rate from satellite to ground [bit/s]")
-    handles = [Patch(color=scheme_style(scheme).color.light, label=f"{scheme} is fastest") for scheme in SCHEMES]
-    handles.append(Patch(color=_ONBOARD, label="collaborative and single-satellite within 1 %"))
-    handles.append(Patch(color=_NONE, label="all within 1 %"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=5, fontsize=7.5)
+    found = list(dict.fromkeys(name for axes_found in occurring for name in axes_found))
+    handles = [Patch(color=color, label=label) for color, label in _legend(found)]
+    figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8.5)
     figure.supxlabel(
-        "Numbers: how many times as long the next scheme takes. With real contacts the mean over all tasks of a day, "
-        "those "
-        "never delivered counted up to its end.",
-        fontsize=7.5,
+        "Numbers: how many times as long the next scheme outside a tie takes. Real contacts: the mean over all tasks of "
+        "a day, those never delivered counted up to its end;\neach cell is a simulated day, so only 240p, 480p, 1080p "
+        "and 4K and two rates a decade are shown; the idealised twin is a closed form.",
+        fontsize=8.0,
         color=MUTED,
     )
     return figure
+
+
+def _legend(found: Sequence[str]) -> list[tuple[str, str]]:
+    """Return colour and label of the outcomes that occur, the schemes first; those of one colour share a label."""
+    labels: dict[str, list[str]] = {}
+    for name in (*(s for s in SCHEMES if s in found), *(n for n in found if n not in SCHEMES)):
+        labels.setdefault(_hue(name), []).append(f"{name} is fastest" if name in SCHEMES else name)
+    return [(color, " or ".join(each)) for color, each in labels.items()]
+
+
+def _hue(name: str) -> str:
+    """Return the colour of an outcome of `orbitsim.reproduce.ranking.outcome`."""
+    if name in SCHEMES:
+        return scheme_style(name).color.light
+    return _ONBOARD if name == _BOTH else _NONE
 
 
 def _words(key: str) -> str:
@@ -71,55 +87,65 @@ def _edges(rates_bps: Sequence[float]) -> list[float]:
     return [10 ** (logs[0] - half), *(10 ** (log + half) for log in logs)]
 
 
-def _panel(axes: Axes, twin: Mapping[str, Any], key: str) -> None:
+def _panel(axes: Axes, twin: Mapping[str, Any], key: str) -> list[str]:
+    """Draw one panel and return the outcomes that occur in it."""
     panel, rates = twin["panels"][key], twin["rates_bps"]
-    edges = _edges(rates)
+    edges = [min(max(edge, rates[0]), rates[-1]) for edge in _edges(rates)]
     every = max(1, round((len(rates) - 1) / 12))
+    found = []
     for row in range(len(panel["rows"])):
         for column in range(len(rates)):
-            order = sorted(
-                (panel["delay_s"][scheme][row][column], scheme)
-                for scheme in SCHEMES
-                if panel["delay_s"][scheme][row][column] is not None
-            )
-            color, margin = _cell(order)
+            every_s = {scheme: panel["delay_s"][scheme][row][column] for scheme in SCHEMES}
+            delays = {scheme: delay_s for scheme, delay_s in every_s.items() if delay_s is not None}
+            name, color, margin = _cell(delays)
+            found.append(name)
             axes.fill_between(
                 edges[column : column + 2], row - 0.5, row + 0.5, facecolor=color, edgecolor="none", linewidth=0.0
             )
-            if column % every == every // 2 and _TIE <= margin < math.inf:
+            if column % every == every // 2 and TIE <= margin < math.inf:
                 text = f"{margin:.3g}" if margin < 9.95 else f"{margin:,.0f}"
-                ink = "#ffffff" if _depth(margin) > 0.62 and not _is_tie(order) else INK
-                axes.text(rates[column], row, text, ha="center", va="center", fontsize=6.5, color=ink, clip_on=True)
+                middle = math.sqrt(edges[column] * edges[column + 1])
+                axes.text(middle, row, text, ha="center", va="center", fontsize=8.0, color=_ink(color), clip_on=True)
     for row in range(1, len(panel["rows"])):
         axes.axhline(row - 0.5, color="#ffffff", linewidth=1.0)
     axes.set_xscale("log")
-    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlim(rates[0], rates[-1])
     axes.set_ylim(-0.5, len(panel["rows"]) - 0.5)
     axes.set_yticks(range(len(panel["rows"])), panel["rows"])
     axes.grid(False)
+    return found
 
 
-def _cell(order: Sequence[tuple[float, str]]) -> tuple[tuple[float, float, float] | str, float]:
-    """Return the colour of a cell and the margin that it stands for.
+def _cell(delays: Mapping[str, float]) -> tuple[str, tuple[float, float, float], float]:
+    """Return who is the fastest in a cell, its colour and the margin that it stands for.
 
     Parameters
     ----------
-    order : sequence of (float, str)
-        Delay and name of the schemes that run, the fastest first. [s]
+    delays : mapping of str to float
+        Delay of the schemes that run. [s]
     """
-    if not order:
-        return _NONE, 1.0
-    margins = [delay_s / order[0][0] for delay_s, _ in order[1:]] or [math.inf]
-    if margins[0] >= _TIE:
-        return _shade(scheme_style(order[0][1]).color.light, margins[0]), margins[0]
-    if len(margins) > 1 and margins[1] >= _TIE and "ground-only" not in {order[0][1], order[1][1]}:
-        return _shade(_ONBOARD, margins[1]), margins[1]
-    return _NONE, 1.0
+    name = outcome(delays)
+    if name not in (*SCHEMES, _BOTH):
+        return name, _rgb(_NONE), 1.0
+    first = fastest(delays)
+    margin = min((s for scheme, s in delays.items() if scheme not in first), default=math.inf) / delays[first[0]]
+    return name, _shade(_hue(name), margin), margin
 
 
-def _is_tie(order: Sequence[tuple[float, str]]) -> bool:
-    """Return whether the two fastest schemes are within a percent."""
-    return len(order) > 1 and order[1][0] < _TIE * order[0][0]
+def _ink(color: tuple[float, float, float]) -> str:
+    """Return dark text or white, whichever stands out more (relative luminance of WCAG 2.2)."""
+    dark, ground = _luminance(_rgb(INK)), _luminance(color)
+    return INK if (ground + 0.05) / (dark + 0.05) >= 1.05 / (ground + 0.05) else "#ffffff"
+
+
+def _luminance(color: tuple[float, float, float]) -> float:
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _rgb(color: str) -> tuple[float, float, float]:
+    red, green, blue = (int(color[i : i + 2], 16) / 255.0 for i in (1, 3, 5))
+    return red, green, blue
 
 
 def _depth(margin: float) -> float:
@@ -130,8 +156,7 @@ def _depth(margin: float) -> float:
 def _shade(color: str, margin: float) -> tuple[float, float, float]:
     """Mix a colour with paper by the margin."""
     depth = _depth(margin)
-    parts = [int(color[i : i + 2], 16) / 255.0 for i in (1, 3, 5)]
-    red, green, blue = (1.0 - depth * (1.0 - part) for part in parts)
+    red, green, blue = (1.0 - depth * (1.0 - part) for part in _rgb(color))
     return red, green, blue
 
 

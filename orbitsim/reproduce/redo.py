@@ -38,6 +38,7 @@ def result_of(experiment: Experiment, measured: Mapping[str, Any]) -> dict[str, 
     return {
         "title": experiment.title,
         "source": experiment.source,
+        "caption": experiment.caption,
         "settings": list(experiment.settings),
         "statements": [asdict(statement) for statement in experiment.statements],
         "findings": [asdict(finding) for finding in findings],

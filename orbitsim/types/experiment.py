@@ -171,6 +171,8 @@ class Experiment:
         through pyplot. The caller saves them as PNG, SVG and PDF.
     effects : callable, optional
         ``data -> sensitivity rows``.
+    caption : str
+        What to know when reading its figures, one line below them; may be empty.
     extra : str
         Optional dependencies that it needs beside those of ``orbitsim[report]``: ``"neural"``; empty for none.
     """
@@ -185,4 +187,5 @@ class Experiment:
     judge: Callable[[Data], Sequence[Finding]]
     draw: Callable[[Data], Mapping[str, Figure]]
     effects: Callable[[Data], Sequence[Effect]] | None = None
+    caption: str = ""
     extra: str = ""
