@@ -52,9 +52,9 @@ def map_figure(data: Data, keys: Sequence[str] | None = None) -> Figure:
     handles = [Patch(color=color, label=label) for color, label in _legend(found)]
     figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8.5)
     figure.supxlabel(
-        "Numbers: how many times as long the next scheme outside a tie takes. Real contacts: the mean over all tasks of "
-        "a day, those never delivered counted up to its end;\neach cell is a simulated day, so only 240p, 480p, 1080p "
-        "and 4K and two rates a decade are shown; the idealised twin is a closed form.",
+        "Numbers: how many times as long the next scheme outside a tie takes. Real contacts: the mean over all tasks "
+        "of a day, those never delivered counted up to its end;\neach cell is a simulated day, so only 240p, 480p, "
+        "1080p and 4K and two rates a decade are shown; the idealised twin is a closed form.",
         fontsize=8.0,
         color=MUTED,
     )
