@@ -57,6 +57,8 @@ def command(
     if check or out is None:
         print_check(loaded)
         return
+    if scheduler is not None:
+        warn("scheduler", f"connecting to {scheduler}")
     try:
         with sweep_progress() as progress:
             result = run_sweep(

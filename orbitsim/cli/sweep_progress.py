@@ -59,7 +59,7 @@ def _lines() -> Iterator[Callable[[Standing], None]]:
 def words(standing: Standing) -> str:
     """Say how far a sweep is."""
     failed = f", {standing.n_failed} failed" if standing.n_failed else ""
-    return f"{standing.n_done} of {standing.n_cells} cells{failed}"
+    return f"{standing.n_done} of {standing.n_cells} cell{'' if standing.n_cells == 1 else 's'}{failed}"
 
 
 def time_left(share: float, passed_s: float) -> str:

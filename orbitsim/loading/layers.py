@@ -83,10 +83,13 @@ class Layers:
         return problems
 
     def source_of(self, key: str) -> str:
-        """Return where a dotted key, or what holds it, was set last."""
+        """Return where a dotted key, or what holds it, was set last; else what all that it holds comes from."""
         parts = tuple(key.split("."))
         above = [self._origins[parts[:n]] for n in range(len(parts) + 1) if parts[:n] in self._origins]
-        return max(above)[1] if above else self._source
+        if above:
+            return max(above)[1]
+        inside = {source for path, (_, source) in self._origins.items() if path[: len(parts)] == parts}
+        return inside.pop() if len(inside) == 1 else self._source
 
     def _drop_pointless(self, path: Path, value: Any) -> None:
         section: Any = self.data

@@ -61,11 +61,22 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
         work.chmod(0o666 & ~_umask())
         work.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise OutputError(f"{path}: cannot be written: {reason(path, error)}") from error
     finally:
         if work is not None:
             with suppress(OSError):
                 work.unlink(missing_ok=True)
+
+
+def reason(path: Path, error: OSError) -> str:
+    """Return in words why a file or folder cannot be written; a file among the folders above it is named."""
+    for above in path.parents:
+        try:
+            if above.is_file():
+                return f"{above} is a file, not a folder"
+        except OSError:
+            break
+    return error.strerror or str(error)
 
 
 def _umask() -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.results.files import reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def check_target(folder: Path, *, force: bool) -> None:
     try:
         _check_target(folder, force=force)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be looked at: {error.strerror or error}") from error
+        raise OutputError(f"{folder}: cannot be looked at: {reason(folder, error)}") from error
 
 
 def _check_target(folder: Path, *, force: bool) -> None:
@@ -99,7 +100,7 @@ def write_folder(
     except OSError as error:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)
-        raise OutputError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise OutputError(f"{folder}: cannot be written: {reason(folder, error)}") from error
     except BaseException:
         if work is not None:
             shutil.rmtree(work, ignore_errors=True)

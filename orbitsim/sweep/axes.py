@@ -37,13 +37,17 @@ class Design:
     points : list of dict
         One for each cell, in order: the last block varies fastest.
     problems : list of Problem
-        Faults of axes; their blocks are left out of the points.
+        Faults of axes.
+    faulty : set of str
+        Axes without sound values; no point has them.
     """
 
     def __init__(self, file: SweepFile) -> None:
         self.problems: list[Problem] = []
         self.paths: list[str] = []
         self._owners: dict[str, str] = {}
+        self._set = {path for path, _ in flattened(file.settings)}
+        self.faulty: set[str] = set()
         blocks: list[Sequence[Point]] = [self._grid_axis(path, value) for path, value in self._axes(file.grid, "grid")]
         blocks += [self._zip(table, f"zip.{index}") for index, table in enumerate(file.zipped)]
         if file.listed:
@@ -67,7 +71,16 @@ class Design:
                 continue
             if path not in self.paths:
                 self.paths.append(path)
+                self._check_set(block, path)
             yield path, value
+
+    def _check_set(self, block: str, path: str) -> None:
+        """Refuse an axis that `set` would set too, alone or as part of a table."""
+        clash = next(
+            (own for own in sorted(self._set) if f"{own}.".startswith(f"{path}.") or path.startswith(f"{own}.")), None
+        )
+        if clash is not None:
+            self._fault(f"{block}.{path}", f"expected each key once, but {clash} stands in set too")
 
     def _fault(self, key: str, message: str) -> None:
         self.problems.append(Problem(key, message))
@@ -75,7 +88,12 @@ class Design:
     # -- blocks --------------------------------------------------------------------------------------------------
 
     def _grid_axis(self, path: str, value: Any) -> list[Point]:
-        return [{path: item} for item in self._values(f"grid.{path}", value)]
+        return [{path: item} for item in self._values(f"grid.{path}", value)] or self._without(path)
+
+    def _without(self, *paths: str) -> list[Point]:
+        """Note that axes have no sound values; return a block that says nothing of them."""
+        self.faulty.update(paths)
+        return [{}]
 
     def _zip(self, table: Mapping[str, Any], block: str) -> list[Point]:
         columns = {
@@ -83,11 +101,13 @@ class Design:
         }
         if table and not columns:
             return [{}]  # all of them stand elsewhere, which is said already
+        if not all(columns.values()):
+            return self._without(*columns)  # which is said already
         lengths = {len(values) for values in columns.values()}
         if len(lengths) != 1:
             found = ", ".join(f"{path}: {len(values)}" for path, values in columns.items()) or "none"
             self._fault(block, f"expected lists of equal length, got {found}")
-            return [{}]
+            return self._without(*columns)
         rows = zip(*columns.values(), strict=True)
         return self._unique(block, [dict(zip(columns, row, strict=True)) for row in rows])
 
@@ -105,22 +125,30 @@ class Design:
                 self._fault(f"sample.axes.{path}.n", "expected no n: the sample says how many cells it has")
             elif found is not None:
                 ranges[path] = found
+            if path not in ranges:
+                self._without(path)
         return drawn(sample.method, sample.n, sample.seed, ranges) or [{}]
+
+    def check_ranges(self, axes: Mapping[str, Any]) -> None:
+        """Note the faults of the axes of a sample whose other keys are not sound."""
+        for path, value in self._axes(axes, "sample.axes"):
+            self._without(path)
+            self._range(f"sample.axes.{path}", value)
 
     # -- values --------------------------------------------------------------------------------------------------
 
     def _values(self, key: str, value: Any, *, unique: bool = True) -> list[Any]:
-        """Return the values of an axis of a grid or zip: a list, or a range with n."""
+        """Return the values of an axis of a grid or zip, a list or a range with n; none of one that is faulty."""
         if isinstance(value, list) and value:
             return self._unique(key, value) if unique else value
         if not isinstance(value, Mapping):
             self._fault(
                 key, f"expected a list of values, or a range such as {{min = 1, max = 9, n = 3}}, got {shown(value)}"
             )
-            return [value]
+            return []
         found = self._range(key, value)
         if found is None:
-            return [None]
+            return []
         if found.choices is not None or found.n is None:
             self._fault(
                 key,
@@ -128,7 +156,7 @@ class Design:
                 if found.choices is None
                 else "expected a list of values, not choices, outside a sample",
             )
-            return [None]
+            return []
         return self._unique(key, [between(found, share) for share in np.linspace(0.0, 1.0, found.n).tolist()])
 
     def _range(self, key: str, value: Any) -> Range | None:

@@ -25,7 +25,8 @@ def print_check(sweep: Sweep) -> None:
     """Print number of cells, axes and schemes of a valid sweep."""
     console = _console()
     n_runs = sum(len(cell.scenario.run.schemes) for cell in sweep.cells)
-    console.print(f"[bold]{escape(sweep.name)}: valid, {len(sweep.cells)} cells, {n_runs} runs of a scheme[/bold]")
+    counts = f"{counted(len(sweep.cells), 'cell')}, {counted(n_runs, 'run')} of a scheme"
+    console.print(f"[bold]{escape(sweep.name)}: valid, {counts}[/bold]")
     table = Table(title="axes", title_justify="left")
     for heading in ("scenario path", "type", "values"):
         table.add_column(heading)
@@ -103,10 +104,15 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def counted(n: int, thing: str) -> str:
+    """Return a number of things: ``1 cell``, ``2 cells``."""
+    return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
 def summary_lines(result: SweepResult) -> list[str]:
     """Say how many cells ran and failed, how long it took, and what reuse saved."""
     failed = f", {result.n_failed} failed (status error)" if result.n_failed else ""
-    lines = [f"{result.n_cells} cells{failed}; {result.n_run} run now in {seconds(result.seconds)}"]
+    lines = [f"{counted(result.n_cells, 'cell')}{failed}; {result.n_run} run now in {seconds(result.seconds)}"]
     if result.cpu_s:
         lines.append(
             f"processor time of cells: {seconds(result.cpu_s)}, of it {seconds(result.made_s)} for geometry, links and "

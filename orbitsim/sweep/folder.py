@@ -14,6 +14,7 @@ from orbitsim.errors import InputError, OutputError, Problem
 from orbitsim.results import store
 from orbitsim.results.provenance import provenance
 from orbitsim.sweep.cells import Cell, input_files
+from orbitsim.sweep.differences import differences
 from orbitsim.sweep.loading import FORMAT, Sweep
 from orbitsim.sweep.parts import read_part, write_durably, write_part
 from orbitsim.sweep.resolved import resolved_files
@@ -71,9 +72,7 @@ class SweepFolder:
             done = "a finished sweep" if (self.path / RESULTS).is_file() else f"a sweep with {n_done} finished cells"
             raise self._refused(f"holds {done}: give --resume to go on with it, or choose another folder")
         if known.get("identity") != self._sweep.identity:
-            was = f"{known.get('name')!r} with {known.get('n_cells')} cells"
-            now = f"{self._sweep.name!r} with {len(self._sweep.cells)}"
-            message = f"was made from another sweep ({was}; this is {now}), or its scenario or files have changed since"
+            message = f"was made from another sweep ({differences(self.path, self._sweep)})"
             raise self._refused(f"{message}: choose another folder")
 
     def _facts(self) -> dict[str, Any] | None:

@@ -128,6 +128,8 @@ def load_sweep(name_or_path: str | Path, *, overrides: Sequence[str] = (), setti
         problems += faults_of(error)
         file = _sound(table, problems)
     design = Design(file)
+    if file.sample is None:
+        design.check_ranges(_axes_of_sample(table))
     problems += design.problems
     if BASE not in design.paths and file.base is None and not any(problem.key == BASE for problem in problems):
         problems.append(Problem(BASE, "expected a scenario file or the name of a shipped scenario, got nothing"))
@@ -151,6 +153,13 @@ def _sound(table: Mapping[str, Any], problems: Sequence[Problem]) -> SweepFile:
     known = {field.alias or name for name, field in SweepFile.model_fields.items()}
     rest = {key: value for key, value in table.items() if key in known - faulty}
     return SweepFile.model_validate({"name": "unnamed", **rest})
+
+
+def _axes_of_sample(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the axes of the sample of a file, whatever else is wrong with it."""
+    sample = table.get("sample")
+    axes = sample.get("axes") if isinstance(sample, Mapping) else None
+    return axes if isinstance(axes, Mapping) else {}
 
 
 def _assignments(table: Mapping[str, Any]) -> list[tuple[tuple[str, ...], Any]]:
@@ -213,6 +222,8 @@ class _Loader:
         for problem, cells in self._found.items():
             if not self._is_whole and problem.source not in (str(self._path), "--set"):
                 continue  # it may come of what is missing
+            if problem.key in self._design.faulty:
+                continue  # its axis is, and is said to be
             if len(cells) == n_cells:
                 found.append(problem)
                 continue

@@ -111,7 +111,7 @@ def test_a_scheduler_that_is_lost_is_one_message(tmp_path: Path) -> None:
         cluster.close()
         _, err = process.communicate(timeout=200)
     assert process.returncode == 1, err
-    lines = [line for line in err.splitlines() if not line.startswith("sweep: ")]
+    lines = [line for line in err.splitlines() if not line.startswith(("sweep: ", "scheduler: "))]
     assert lines == [f"error: {address}: the scheduler was lost; --resume goes on where it stopped"]
     assert 1 <= tiny.n_parts(out) < 12
 
@@ -127,7 +127,8 @@ def test_an_unreachable_scheduler_is_one_message(tmp_path: Path) -> None:
     ):
         done = subprocess.run([*map(str, command), given, "--resume"], capture_output=True, text=True, check=False)
         assert done.returncode == 2
-        assert re.fullmatch(rf"error: {re.escape(given)}: --scheduler: {words}\n", done.stderr), done.stderr
+        status = f"scheduler: connecting to {re.escape(given)}"
+        assert re.fullmatch(rf"{status}\nerror: {re.escape(given)}: --scheduler: {words}\n", done.stderr), done.stderr
 
 
 def test_a_scheduler_without_workers_and_one_with_wrong_ones(tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_a_scheduler_without_workers_and_one_with_wrong_ones(tmp_path: Path) -> 
         def said() -> str:
             done = subprocess.run([*map(str, command), "--resume"], capture_output=True, text=True, check=False)
             assert done.returncode == 2, done.stderr
-            return done.stderr
+            return done.stderr.partition("\n")[2]  # behind the line that says to whom it connects
 
         assert said() == f"error: {address}: --scheduler: the scheduler has no worker within 4 s\n"
         old = "import orbitsim; orbitsim.__version__ = '0.0.9'\n"

@@ -202,6 +202,11 @@ def test_faults_of_cells_say_where_they_are(tmp_path: Path) -> None:
         ('name = "x"\nbase = 3\n[grid]\nseed = [1]', "base", "got 3"),
         ('name = "x"\n[grid]\nbase = ["quick", 4]', "base", "got 4"),
         ('name = "x"\nbase = "quick"\noverrides = ["no"]\n[grid]\nseed = [1]', "overrides.no", "there are none"),
+        ('name = "x"\nbase = "quick"\n[grid]\nlinks.downlnk.rate_bps = [1e9]', "links.downlnk", "'downlink'?"),
+        ('name = "x"\nbase = "quick"\n[grid]\nseed = []', "grid.seed", "got []"),
+        ('name = "x"\nbase = "quick"\n[grid]\nseed = {min = 3, max = 1, n = 2}', "grid.seed", "min below max"),
+        ('name = "x"\nbase = "quick"\n[[zip]]\nseed = 3\n', "zip.0.seed", "expected a list of values"),
+        ('name = "x"\nbase = "quick"\n[set]\nseed = 3\n[grid]\nseed = [1, 2]', "grid.seed", "in set too"),
         ('name = "x"\nbase = "quick"\ngrid = 3', "grid", "expected a table"),
         ('name = "x"\nbase = "quick"\nzip = {}', "zip", "expected tables"),
         ('name = "x"\nbase = "quick"\nzip = [3]', "zip.0", ""),
@@ -209,9 +214,17 @@ def test_faults_of_cells_say_where_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_is_named(text: str, key: str, words: str, tmp_path: Path) -> None:
-    found = faults(tiny.written(tmp_path, text))
+    path = tiny.written(tmp_path, text)
+    found = faults(path)
     assert [k for _, k, _ in found] == [key]
+    assert found[0][0] == str(path) or key.startswith("overrides.")  # these are the base's to have
     assert words in found[0][2]
+
+
+def test_a_faulty_sample_hides_no_fault_of_its_axes(tmp_path: Path) -> None:
+    text = 'name = "x"\nbase = "quick"\n[sample]\nmethod = "sobol"\nn = -3\naxes.seed = {min = 1, max = nan}'
+    found = faults(tiny.written(tmp_path, text))
+    assert [key for _, key, _ in found] == ["sample.method", "sample.n", "sample.axes.seed.max"]
 
 
 def test_settings_change_all_cells_and_no_axis(tmp_path: Path) -> None:

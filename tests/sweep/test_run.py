@@ -182,7 +182,7 @@ def test_a_folder_is_neither_overwritten_nor_mixed(finished: SweepResult, tmp_pa
         run_sweep(sweep, finished.folder)
     message_of(error)
     sweep.write_text(tiny.GRID.replace("0.8e9", "0.9e9"))
-    with pytest.raises(InputError, match=r"was made from another sweep \('tiny' with 8 cells") as error:
+    with pytest.raises(InputError, match=r"\(grid links.downlink.rate_bps: .*0\.8.* -> .*0\.9") as error:
         run_sweep(sweep, finished.folder, resume=True)
     message_of(error)
     other = tmp_path / "other"
@@ -200,7 +200,7 @@ def test_a_changed_base_is_another_sweep(tmp_path: Path) -> None:
     sweep = tiny.written(tmp_path, tiny.grid_of(1))
     run_sweep(sweep, tmp_path / "out", workers=1)
     (tmp_path / "tiny.toml").write_text(tiny.BASE.replace("1800.0", "2400.0"))
-    with pytest.raises(InputError, match="its scenario or files have changed since"):
+    with pytest.raises(InputError, match=r"another sweep \(clock\.duration_s: 1800\.0 -> 2400\.0\)"):
         run_sweep(sweep, tmp_path / "out", resume=True)
 
 
@@ -304,7 +304,7 @@ def test_a_folder_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
     sweep = tiny.written(tmp_path, tiny.grid_of(2))
     with pytest.raises(OutputError, match="/proc/none/out: cannot be written"):
         run_sweep(sweep, "/proc/none/out", workers=1)
-    with pytest.raises((InputError, OutputError), match=str(sweep)):
+    with pytest.raises(OutputError, match=f"{sweep} is a file, not a folder"):
         run_sweep(sweep, sweep / "out", workers=1)
 
 
