@@ -161,4 +161,4 @@ def test_a_missing_package_is_named(tmp_path: Path) -> None:
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "needs the package distributed (pip install 'orbitsim[sweep]')" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    assert len(done.stderr.strip().splitlines()) == 2  # the first says to whom it connects
