@@ -1,8 +1,8 @@
 """What a reproduction of a published result consists of: statements, assumptions, a measure, findings, figures.
 
 These types lie below everything that measures, so that experiments of the simulator and of the codecs share them; the
-registry of experiments is `orbitsim.reproduce.registry`. What `measure` returns is plain data (JSON), kept on disk as it
-is: `judge`, `effects` and `draw` are pure functions of it, so that a table or a figure is made again without measuring.
+registry of experiments is `orbitsim.reproduce.registry`. What `measure` returns is plain data (JSON), kept on disk as
+it is: `judge`, `effects` and `draw` are pure functions of it, so that a table or a figure is made again without measuring.
 """
 
 from __future__ import annotations

@@ -84,7 +84,17 @@ function gantt(key, figure) {
     const places = [...new Set(lines.map(([place]) => esc(place)))];
     const order = ["compute", "isl", "downlink"];
     const made = [...traces].sort((a, b) => order.indexOf(a[0]) - order.indexOf(b[0])).map(([, trace]) => trace);
-    draw(key, made, {
+    // What is too thin to point at gets an unseen mark, which says the same.
+    const least = (3 * (to - from || 1)) / widthOf(key);
+    const marks = made.map((trace) => {
+      const thin = trace.x.map((_, i) => i).filter((i) => trace.x[i] < least);
+      const of = (values) => thin.map((i) => values[i]);
+      return {
+        type: "scatter", mode: "markers", showlegend: false, x: thin.map((i) => trace.base[i] + trace.x[i] / 2), y: of(trace.y),
+        customdata: of(trace.customdata), hovertemplate: trace.hovertemplate, marker: { size: 10, opacity: 0, color: trace.marker.color },
+      };
+    }).filter((trace) => trace.x.length);
+    draw(key, [...made, ...marks], {
       xaxis: { title: { text: "time since the start of the task [s]" }, range: [from - room, to + room] },
       yaxis: { type: "category", categoryorder: "array", categoryarray: places, range: [Math.max(places.length, 1) - 0.5, -0.5], showgrid: false, fixedrange: true },
       barmode: "overlay", bargap: 0.22, height: Math.max(220, 130 + 26 * places.length),
