@@ -90,7 +90,7 @@ function gantt(key, figure) {
       const thin = trace.x.map((_, i) => i).filter((i) => trace.x[i] < least);
       const of = (values) => thin.map((i) => values[i]);
       return {
-        type: "scatter", mode: "markers", showlegend: false, x: thin.map((i) => trace.base[i] + trace.x[i] / 2), y: of(trace.y),
+        type: "scatter", mode: "markers", name: trace.name, showlegend: false, x: thin.map((i) => trace.base[i] + trace.x[i] / 2), y: of(trace.y),
         customdata: of(trace.customdata), hovertemplate: trace.hovertemplate, marker: { size: 10, opacity: 0, color: trace.marker.color },
       };
     }).filter((trace) => trace.x.length);
