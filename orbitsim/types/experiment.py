@@ -2,7 +2,7 @@
 
 These types lie below everything that measures, so that experiments of the simulator and of the codecs share them; the
 registry of experiments is `orbitsim.reproduce.registry`. What `measure` returns is plain data (JSON), kept on disk as
-it is: `judge`, `effects` and `draw` are pure functions of it, so that a table or a figure is made again without measuring.
+it is: `judge`, `effects` and `draw` are pure functions of it, so tables and figures are made again without measuring.
 """
 
 from __future__ import annotations
