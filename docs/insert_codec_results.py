@@ -37,12 +37,21 @@ def keep(name: str, result: dict, document: dict) -> None:
     data = {key: value for key, value in result["data"].items() if key != "rows"}
     seeds = sorted({row["seed"] for row in result["data"]["rows"]})
     about = {"name": name, **{k: v for k, v in result.items() if k != "data"}, "seeds": seeds, **data}
-    about["provenance"] = document["provenance"]
+    about["provenance"] = without_folders(document["provenance"])
     (KEPT / f"{name}.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     with (KEPT / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(data["records"][0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(data["records"])
+
+
+def without_folders(value: object) -> object:
+    """Return plain data in which absolute paths are names: whose machine it was tells nobody anything."""
+    if isinstance(value, dict):
+        return {key: without_folders(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [without_folders(each) for each in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
 
 
 def section(name: str, result: dict) -> str:
