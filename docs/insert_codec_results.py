@@ -10,7 +10,11 @@ import csv
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
+
+from orbitsim.reproduce.figures import draw_figures
+from orbitsim.reproduce.redo import judged_again, read_results
 
 DOCS = Path(__file__).parent
 PAGE = DOCS / "codecs.md"
@@ -94,16 +98,18 @@ def replaced(text: str, mark: str, content: str) -> str:
 
 def with_reproduction(text: str, folder: Path) -> str:
     """Return the page with the experiments of a reproduction, and keep their results and pictures."""
-    document = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    document, drawable = judged_again(read_results(folder))
     if document["small"]:
         sys.exit(f"{folder}: a reduced run, whose figures are not for print")
     for name in EXPERIMENTS:
         if name in document["experiments"]:
             keep(name, document["experiments"][name], document)
     IMAGES.mkdir(exist_ok=True)
-    for name, result in document["experiments"].items():
-        for stem in result["figures"] if name in EXPERIMENTS else ():
-            shutil.copyfile(folder / "figures" / f"{stem}.png", IMAGES / f"codec-{stem}.png")
+    with tempfile.TemporaryDirectory() as scratch:
+        for experiment, data in drawable:
+            for path in draw_figures(experiment, data, Path(scratch)):
+                if experiment.name in EXPERIMENTS and path.suffix == ".png":
+                    shutil.copyfile(path, IMAGES / f"codec-{path.name}")
     kept = {name: KEPT / f"{name}.json" for name in EXPERIMENTS if (KEPT / f"{name}.json").is_file()}
     parts = [section(name, json.loads(path.read_text(encoding="utf-8"))) for name, path in kept.items()]
     return replaced(text, "figures", "\n".join(parts))

@@ -31,7 +31,7 @@ def panels(
     figure = Figure(figsize=(max(width * len(titles), 6.5), height), layout="constrained", facecolor="white")
     axes = figure.subplots(1, len(titles), squeeze=False, sharey=share_y)[0]
     for one, title in zip(axes, titles, strict=True):
-        one.set_title(title, loc="left", fontsize=9)
+        one.set_title(title.replace(", ", "\n", 1) if len(title) > 50 else title, loc="left", fontsize=9)
         one.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
