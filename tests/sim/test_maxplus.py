@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sim.engines import assert_same
 from sim.slow_twin import random_segments
@@ -115,7 +115,7 @@ def test_every_begin_and_end_in_worlds_of_contacts(backlog):
         try:
             found = simulate_scheme_vectorised(case.world(), case.job(), backlog=backlog)
         except UndeterminedError:
-            n_left += 1
+            n_left += not case.world().half_duplex  # with contacts those are all left
             continue
         assert_same(simulate_scheme(case.world(), case.job(), backlog=backlog), found)
         n_same += 1
@@ -124,6 +124,9 @@ def test_every_begin_and_end_in_worlds_of_contacts(backlog):
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(1000, 10**6))
+@example(
+    seed=48268
+)  # a half-duplex crosslink on which a mini-batch met its own way back at the very moment it was free
 def test_every_begin_and_end_in_any_world_whichever_engine_it_takes(seed):
     case = RandomWorld(seed, "overlapped")
     engine = Engine("vectorised")

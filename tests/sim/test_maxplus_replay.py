@@ -91,7 +91,7 @@ def test_every_begin_and_end_in_worlds_of_contacts(order):
         try:
             found = simulate_scheme_vectorised(case.world(), job)
         except UndeterminedError:
-            n_left += 1
+            n_left += not case.world().half_duplex  # with contacts those are all left
             continue
         assert_same(simulate_scheme(case.world(), job), found)
         n_same += 1

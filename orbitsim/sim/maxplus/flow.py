@@ -19,6 +19,9 @@ Rows = slice | NDArray[np.int64] | NDArray[np.bool_]
 RELEASED = -1
 """Source of what a barrier (a task that starts, a change of plan, a missed contact) put where it is."""
 
+SAME_MOMENT_S = 1e-9
+"""Arrivals this near are a tie that rounding split: which sum the event loop rounds how decides who is first."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Way:
@@ -180,7 +183,7 @@ def queue_of(flows: Sequence[Flow]) -> Queue:
     Raises
     ------
     UndeterminedError
-        If mini-batches from different servers join at the same moment.
+        If mini-batches from different servers join at the same moment, but for what rounding makes of it.
     """
     flows = joined(flows)
     if len(flows) == 1:
@@ -190,11 +193,12 @@ def queue_of(flows: Sequence[Flow]) -> Queue:
     row = np.concatenate([np.arange(len(flow)) for flow in flows])
     order = np.argsort(at_s, kind="stable")
     at_s, index, row = at_s[order], index[order], row[order]
-    same = np.flatnonzero((at_s[1:] == at_s[:-1]) & (index[1:] != index[:-1]))
-    if len(same):
+    near = np.flatnonzero((at_s[1:] - at_s[:-1] <= SAME_MOMENT_S) & (index[1:] != index[:-1]))
+    if len(near):
         source = np.array([flow.source for flow in flows])
-        if (source[index[same]] != source[index[same + 1]]).any():
+        if (source[index[near]] != source[index[near + 1]]).any():
             raise UndeterminedError("mini-batches reached a queue from two places at the same moment")
+        same = near[at_s[near + 1] == at_s[near]]
         # From one server they come in the order in which it served them, which a stable sort need not keep.
         if (source[index[same]] != RELEASED).any():
             raise UndeterminedError("mini-batches of different plans left a server at the same moment")
