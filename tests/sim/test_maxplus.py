@@ -122,11 +122,11 @@ def test_every_begin_and_end_in_worlds_of_contacts(backlog):
     assert n_same > 4 * n_left
 
 
-@settings(max_examples=25, deadline=None)
+# The same worlds each time: in one of thousands something happens at the very second of something else (docs/engines.md).
+# In world 48268 a mini-batch meets its own way back on a half-duplex crosslink.
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(seed=st.integers(1000, 10**6))
-@example(
-    seed=48268
-)  # a half-duplex crosslink on which a mini-batch met its own way back at the very moment it was free
+@example(seed=48268)
 def test_every_begin_and_end_in_any_world_whichever_engine_it_takes(seed):
     case = RandomWorld(seed, "overlapped")
     engine = Engine("vectorised")

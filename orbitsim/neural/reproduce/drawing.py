@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def panels(
     figure = Figure(figsize=(max(width * len(titles), 6.5), height), layout="constrained", facecolor="white")
     axes = figure.subplots(1, len(titles), squeeze=False, sharey=share_y)[0]
     for one, title in zip(axes, titles, strict=True):
-        one.set_title(title.replace(", ", "\n", 1) if len(title) > 50 else title, loc="left", fontsize=9)
+        lines = [fill(line, int(13 * figure.get_figwidth() / len(titles))) for line in title.splitlines()]
+        one.set_title("\n".join(lines), loc="left", fontsize=9)
         one.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
