@@ -122,7 +122,7 @@ def test_every_begin_and_end_in_worlds_of_contacts(backlog):
     assert n_same > 4 * n_left
 
 
-# The same worlds each time: in one of thousands something happens at the very second of something else (docs/engines.md).
+# The same worlds each time: in one of thousands two things happen at the very same second (docs/engines.md).
 # In world 48268 a mini-batch meets its own way back on a half-duplex crosslink.
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(seed=st.integers(1000, 10**6))
