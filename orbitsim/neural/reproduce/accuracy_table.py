@@ -144,7 +144,7 @@ def _ratios(masks: Sequence[Comparison]) -> str:
 
 def _smallest_suffers(tops: Sequence[Comparison]) -> bool:
     losses = [_points(c) for c in tops]
-    return losses[0] > max(losses[1:])
+    return all(losses[0] > each for each in losses[1:])
 
 
 def _names(found: Sequence[Comparison]) -> list[str]:
