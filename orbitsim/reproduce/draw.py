@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orbitsim.report.figures.style import INK
 from orbitsim.report.palette import scheme_style
-from orbitsim.reproduce.figures import INK, PUBLISHED, new_figure
+from orbitsim.reproduce.figures import PUBLISHED, new_figure
 from orbitsim.reproduce.grid import delays_s
 from orbitsim.types.experiment import Data
 

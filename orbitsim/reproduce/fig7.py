@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from orbitsim.report.figures.style import INK
 from orbitsim.report.palette import scheme_style
 from orbitsim.reproduce import words
 from orbitsim.reproduce.draw import TWINS
 from orbitsim.reproduce.effects import Measure, effects_of
-from orbitsim.reproduce.figures import INK, PUBLISHED, new_figure
+from orbitsim.reproduce.figures import PUBLISHED, new_figure
 from orbitsim.reproduce.grid import Point, delays_s, measure_grid
 from orbitsim.reproduce.reasons import NO_SINGLE, joined
 from orbitsim.reproduce.setting import PAPER, SCHEMES, TABLE2_DOWNLINK_BPS, Setting, downlink

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orbitsim.errors import InputError
+from orbitsim.report.figures.style import FORMATS, INK, PAPER, STYLE
 from orbitsim.report.palette import COLORS
 from orbitsim.types.experiment import Data, Experiment
 
@@ -15,45 +14,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = ("png", "svg", "pdf")
-INK, MUTED, GRID, PAPER = (COLORS[name].light for name in ("ink", "muted", "grid", "paper"))
 PUBLISHED = COLORS["ink"].light
 """Colour of what the paper states."""
 
+# As the figures of a run, but lighter files and heavier lines; powers of ten stand on the axes.
 _STYLE: dict[Any, Any] = {
-    "figure.dpi": 150,
+    **STYLE,
     "savefig.dpi": 150,
-    "font.size": 9.0,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": COLORS["axis"].light,
-    "axes.labelcolor": INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 8.0,
+    "text.parse_math": True,
     "lines.linewidth": 1.8,
     "lines.markersize": 5.0,
     "hatch.linewidth": 0.6,
-    "svg.hashsalt": "orbitsim",
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,
 }
-
-
-def require_matplotlib() -> None:
-    """Raise an `InputError` that says what to install, unless matplotlib is there."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise InputError("matplotlib is not installed; figures need it: pip install 'orbitsim[report]'")
 
 
 def new_figure(n_rows: int = 1, n_columns: int = 1, *, size: tuple[float, float], **more: Any) -> tuple[Figure, Any]:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orbitsim.report.figures.style import INK, MUTED
 from orbitsim.report.palette import COLORS, HEAT, scheme_style
-from orbitsim.reproduce.figures import INK, MUTED, new_figure
+from orbitsim.reproduce.figures import new_figure
 from orbitsim.reproduce.ranking import TIE, fastest, outcome
 from orbitsim.reproduce.setting import SCHEMES
 from orbitsim.types.experiment import Data

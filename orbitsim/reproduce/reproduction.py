@@ -14,8 +14,9 @@ from typing import Any
 
 from orbitsim import __version__
 from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.report.figures.style import require_matplotlib
 from orbitsim.reproduce.document import write_table
-from orbitsim.reproduce.figures import draw_figures, require_matplotlib
+from orbitsim.reproduce.figures import draw_figures
 from orbitsim.reproduce.redo import RESULTS, result_of
 from orbitsim.reproduce.registry import load_experiment, missing_extra
 from orbitsim.results.provenance import provenance

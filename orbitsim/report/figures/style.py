@@ -19,7 +19,7 @@ FORMATS = ("png", "svg", "pdf")
 INK, MUTED, GRID, PAPER, PALE = (COLORS[name].light for name in ("ink", "muted", "grid", "paper", "pale"))
 WIDTH_IN = 7.2  # of a figure: the text of two columns
 _HOUR_S, _MINUTE_S = 3600.0, 60.0
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "figure.dpi": 150,
     "savefig.dpi": 200,
     "font.size": 9.0,
@@ -73,7 +73,7 @@ def style() -> Iterator[None]:
 
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(STYLE)
         yield
 
 
