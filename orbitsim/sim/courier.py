@@ -137,7 +137,7 @@ class Courier:
         for group in self._stranded.values():
             yield from (batch for batch in group.batches if not batch.started)
 
-    def take_back_fresh(self, route: Route) -> list[MiniBatch]:
+    def take_back_fresh(self, route: Route, now_s: float) -> list[MiniBatch]:
         """Remove and return the mini-batches of a route without contact that have not begun their plan."""
         fresh: list[MiniBatch] = []
         for key, group in list(self._stranded.items()):
@@ -147,6 +147,9 @@ class Courier:
             group.batches = kept
             if not group.batches:
                 del self._stranded[key]
+        for batch in fresh:
+            batch.parts[Part.CONTACT_WAIT] += now_s - batch.arrived_s
+            batch.arrived_s = now_s
         return fresh
 
     @property

@@ -125,7 +125,7 @@ class _Simulation:
 
     def _rebind(self, route: Route, now_s: float) -> None:
         """Give the plan in force on a route to every mini-batch of its tasks that no server has begun."""
-        waiting = self.courier.take_back_fresh(route)
+        waiting = self.courier.take_back_fresh(route, now_s)
         for server in self.network.servers:
             fresh = [batch for batch in server.queue if not batch.started and batch.task.route == route]
             if fresh:
@@ -172,7 +172,7 @@ def simulate_scheme(
     InfeasibleError
         When the planner finds no plan for a task.
     """
-    gathering = Gathering()
+    gathering = Gathering(world.names)
     groups = [list(job.task_starts)] if backlog == "carry" else [[start] for start in job.task_starts]
     log = PlanLog(job.ask)
     n_started = 0

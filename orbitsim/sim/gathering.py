@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,9 +15,16 @@ from orbitsim.sim.scheme import PlaceUse, SchemeRun
 
 
 class Gathering:
-    """A scheme's run, simulation by simulation; servers of the same name and kind are one place."""
+    """A scheme's run, simulation by simulation; servers of the same name and kind are one place.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    node_names : sequence of str
+        Names of the nodes, satellites first: the order of the places.
+    """
+
+    def __init__(self, node_names: Sequence[str]) -> None:
+        self._rank = {name: index for index, name in enumerate(node_names)}
         self._run = SchemeRun()
         self._uses: dict[tuple[str, str], PlaceUse] = {}
         self._place_index: dict[str, int] = {}
@@ -24,7 +32,7 @@ class Gathering:
     def add(
         self, tasks: Sequence[Task], servers: Sequence[Server], steps: Sequence[Step], passages: Passages | None
     ) -> None:
-        """Add a simulation: its tasks, servers in the order of their first use, steps, and passages if kept."""
+        """Add a simulation: its tasks, servers, steps, and passages if kept."""
         self._run.tasks.extend(tasks)
         self._run.steps.extend(steps)
         for server in servers:
@@ -54,7 +62,16 @@ class Gathering:
 
     def run(self, log: PlanLog) -> SchemeRun:
         """Return what was gathered, with the plans of the controller's log."""
-        self._run.places = list(self._uses.values())
-        self._run.place_names = list(self._place_index)
+        self._run.places = sorted(self._uses.values(), key=lambda use: self._key(use.name))
+        names = list(self._place_index)
+        order = sorted(range(len(names)), key=lambda index: self._key(names[index]))
+        self._run.place_names = [names[index] for index in order]
+        position = np.empty(len(order), dtype=np.int32)
+        position[order] = np.arange(len(order))
+        self._run.passages = [replace(part, place=position[part.place]) for part in self._run.passages]
         self._run.plans = log.records
         return self._run
+
+    def _key(self, place: str) -> tuple[int, ...]:
+        """Order places by their node: its processor, then its transmitters by where they send."""
+        return tuple(self._rank.get(node, len(self._rank)) for node in place.split(">"))

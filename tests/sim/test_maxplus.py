@@ -122,11 +122,22 @@ def test_every_begin_and_end_in_worlds_of_contacts(backlog):
     assert n_same > 4 * n_left
 
 
-# The same worlds each time: in one of thousands two things happen at the very same second (docs/engines.md).
-# In world 48268 a mini-batch meets its own way back on a half-duplex crosslink.
-@settings(max_examples=25, deadline=None, derandomize=True)
+# Worlds that were found among 47,000: a mini-batch that meets its own way back on a half-duplex crosslink (48268); things
+# at the very same second: contacts missed in two places (14779, 26786) or when others look for one (4296, 20100),
+# servers laid out (2343); one contact that closes for two runs in turns (37171); a change of plan among mini-batches
+# without contact (6993), and several runs of these that take turns (8753, 14680).
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(1000, 10**6))
 @example(seed=48268)
+@example(seed=14779)
+@example(seed=26786)
+@example(seed=4296)
+@example(seed=20100)
+@example(seed=2343)
+@example(seed=37171)
+@example(seed=6993)
+@example(seed=8753)
+@example(seed=14680)
 def test_every_begin_and_end_in_any_world_whichever_engine_it_takes(seed):
     case = RandomWorld(seed, "overlapped")
     engine = Engine("vectorised")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from orbitsim.plan.delivery import Booking, DeliveryBook, hop_seconds
 from orbitsim.plan.delivery_run import Bookings, choose_run
 from orbitsim.sim.courier import Courier
 from orbitsim.sim.jobs import Delivery, Step
-from orbitsim.sim.maxplus.flow import Booked, Flow, Numbering, Rows, Way
+from orbitsim.sim.maxplus.flow import Booked, Flow, Numbering, Queue, Rows, Way
 from orbitsim.sim.maxplus.network_state import NetworkState, Stranded
 from orbitsim.sim.maxplus.pace import Pace
 from orbitsim.sim.maxplus.still_network import StillNetwork
@@ -42,6 +44,39 @@ class Dispatcher:
         self._several: dict[int, Booking] = {}
         self._ways: dict[tuple[int, int, Route, int], Way] = {}
 
+    def deliver_first(self, state: NetworkState, queue: Queue, n_due: int) -> float:
+        """Choose contacts for the first of several flows, in the order of their times; put them on their way.
+
+        Where flows take turns one by one, what finds no contact decides for all that follow it in its flow and are no
+        smaller: the contacts of others leave them no more.
+
+        Returns
+        -------
+        float
+            As for `deliver`.
+        """
+        if queue.flow is None or queue.row is None:
+            return self.deliver(state, queue.flows[0][:n_due])
+        breach_s, n_turns = math.inf, 0
+        number, row = queue.flow[:n_due], queue.row[:n_due]
+        n_due_of = np.bincount(number, minlength=len(queue.flows)).tolist()
+        n_done_of = [0] * len(queue.flows)
+        turns = np.flatnonzero(np.diff(number, prepend=-1)).tolist()
+        alone = _alone(queue.flows)
+        for first, stop in zip(turns, [*turns[1:], n_due], strict=True):
+            index = int(number[first])
+            flow, next_row = queue.flows[index], int(row[stop - 1]) + 1
+            if next_row <= n_done_of[index]:
+                continue
+            looks_s, is_left = self._deliver_all(state, flow[n_done_of[index] : next_row])
+            breach_s = min(breach_s, looks_s)
+            if is_left and alone[index]:
+                next_row += self._strand_like(state, flow[next_row - 1 : n_due_of[index]])
+            n_done_of[index] = next_row
+            n_turns += 1
+            self._pace.check(n_turns, stop)
+        return breach_s
+
     def deliver(self, state: NetworkState, flow: Flow) -> float:
         """Choose contacts for mini-batches at the holder of their way, each at its time; put them on their way.
 
@@ -50,7 +85,11 @@ class Dispatcher:
         float
             When a contact is looked for again for those that found none; infinite if that is not known. [s]
         """
-        breach_s = math.inf
+        return self._deliver_all(state, flow)[0]
+
+    def _deliver_all(self, state: NetworkState, flow: Flow) -> tuple[float, bool]:
+        """Deliver mini-batches; return the next look, and whether the last of them found no contact."""
+        breach_s, is_left = math.inf, False
         epoch = np.searchsorted(self._changes_s, flow.at_s, side="right")
         firsts = np.flatnonzero(np.diff(epoch, prepend=-1)).tolist()
         n_runs = n_part = 0
@@ -58,24 +97,30 @@ class Dispatcher:
             while first < stop:  # a few first, to see how long their runs are
                 n_part = 2 * n_part + _FIRST_PART
                 part = flow[first : min(stop, first + n_part)]
-                looks_s, n_parted = self._deliver(state, part)
+                looks_s, n_parted, is_left = self._deliver(state, part)
                 breach_s = min(breach_s, looks_s)
                 n_runs += n_parted
                 self._pace.check(n_runs, min(stop, first + n_part))
                 first += n_part  # noqa: PLW2901 - the loop goes on behind the part
-        return breach_s
+        return breach_s, is_left
 
-    def _deliver(self, state: NetworkState, flow: Flow) -> tuple[float, int]:
-        """Deliver mini-batches between two changes of the crosslinks; return the next look, and how many runs."""
+    def _deliver(self, state: NetworkState, flow: Flow) -> tuple[float, int, bool]:
+        """Deliver mini-batches between two changes of the crosslinks.
+
+        Returns
+        -------
+        next_look_s : float
+            As for `deliver`.
+        n_runs : int
+            Runs of mini-batches to the same contact.
+        is_left : bool
+            Whether the last found no contact.
+        """
         way, world = flow.way, self._world
         delivery, holder = way.delivery, way.holder
         assert delivery is not None  # noqa: S101 - the caller asks for mini-batches with a delivery only
         n_hops = world.n_hops(holder, float(flow.at_s[0]))
-        n_bytes = (
-            np.full(len(flow), delivery.n_bytes)
-            if delivery.sizes is None
-            else delivery.sizes.bytes_of_many(*self.numbering.of(flow.number))
-        )
+        n_bytes = self._sizes(delivery, flow)
         hop_s = (
             np.full(len(flow), hop_seconds(delivery.n_bytes, world.hop_rate_bps, world.hop_propagation_s))
             if delivery.sizes is None
@@ -89,10 +134,29 @@ class Dispatcher:
             self._send(state, flow[rows], chosen, rows, index)
         missing = chosen.window < 0
         if not missing.any():
-            return math.inf, len(groups)
+            return math.inf, len(groups), False
         left = flow[missing]
         state.strand(Way(way.route, (), delivery, holder), n_hops, self.book.n_cancelled, left)
-        return self.next_look_s(state, float(left.at_s[0])), len(groups)
+        return self.next_look_s(state, float(left.at_s[0])), len(groups), bool(missing[-1])
+
+    def _strand_like(self, state: NetworkState, flow: Flow) -> int:
+        """Keep those without contact that follow the first of a flow, which has found none; return how many."""
+        way = flow.way
+        assert way.delivery is not None  # noqa: S101 - the first has been looked at
+        epoch = np.searchsorted(self._changes_s, flow.at_s, side="right")
+        n_bytes = self._sizes(way.delivery, flow)
+        other = (epoch != epoch[0]) | (n_bytes < n_bytes[0])
+        n_like = int(np.argmax(other)) if other.any() else len(flow)
+        if n_like > 1:
+            n_hops = self._world.n_hops(way.holder, float(flow.at_s[0]))
+            onward = Way(way.route, (), way.delivery, way.holder)
+            state.strand(onward, n_hops, self.book.n_cancelled, flow[1:n_like])
+        return n_like - 1
+
+    def _sizes(self, delivery: Delivery, flow: Flow) -> NDArray[np.float64]:
+        if delivery.sizes is None:
+            return np.full(len(flow), delivery.n_bytes)
+        return delivery.sizes.bytes_of_many(*self.numbering.of(flow.number))
 
     def next_look_s(self, state: NetworkState, after_s: float) -> float:
         """Return when, after a time, contacts are looked for again with a chance to find one; infinite if never. [s]"""
@@ -142,6 +206,12 @@ class Dispatcher:
             self.book.cancel(
                 Booking(index, window.satellite, window.station, math.nan, window.end_s, ((index, taken_s),))
             )
+
+
+def _alone(flows: Sequence[Flow]) -> list[bool]:
+    """Return of each flow whether what it leaves behind is kept by itself."""
+    kinds = [(flow.way.holder, flow.way.delivery) for flow in flows]
+    return [kinds.count(kind) == 1 for kind in kinds]
 
 
 def _groups(chosen: Bookings, *, tied: bool) -> list[tuple[int, Rows]]:

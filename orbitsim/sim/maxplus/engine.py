@@ -47,7 +47,7 @@ def simulate_scheme_vectorised(
         # What is sent back joins the queue of the very crosslink that is free at that moment, since it has arrived: who
         # is first is a tie at every turn, which the event loop decides by the order of its events.
         raise UndeterminedError("mini-batches may meet their own way back on a half-duplex crosslink")
-    gathering = Gathering()
+    gathering = Gathering(world.names)
     groups = [list(job.task_starts)] if backlog == "carry" else [[start] for start in job.task_starts]
     log = PlanLog(job.ask)
     n_started = 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,6 +223,15 @@ def joined(flows: Sequence[Flow]) -> list[Flow]:
             groups[-1].append(flow)
         else:
             groups.append([flow])
+    return [group[0] if len(group) == 1 else _concatenated(group) for group in groups]
+
+
+def alike(parts: Sequence[Flow]) -> list[Flow]:
+    """Return the mini-batches at one holder in their order, in flows as long as possible.
+
+    Ways and sources are those of the first of each: they count no more for who looks for a contact anew.
+    """
+    groups = [list(group) for _, group in groupby(parts, key=attrgetter("started"))]
     return [group[0] if len(group) == 1 else _concatenated(group) for group in groups]
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from orbitsim.sim.jobs import Part
 from orbitsim.sim.maxplus.dispatch import Dispatcher
-from orbitsim.sim.maxplus.flow import RELEASED, Flow, Way, queue_of
+from orbitsim.sim.maxplus.flow import RELEASED, SAME_MOMENT_S, Flow, Way, queue_of
 from orbitsim.sim.maxplus.ledger import Ledger
 from orbitsim.sim.maxplus.network_state import NetworkState
 from orbitsim.sim.maxplus.serving import sent_bytes
+from orbitsim.sim.maxplus.undetermined import UndeterminedError
 from orbitsim.sim.network import World
 
 
@@ -21,18 +22,30 @@ class Misses:
 
     def __init__(self, world: World, dispatcher: Dispatcher, ledger: Ledger) -> None:
         self._world, self._dispatcher, self._ledger = world, dispatcher, ledger
+        self._now_s = -math.inf
+        self._servers: set[int] = set()  # whose mini-batches missed a contact at this moment
+        self._closing = True  # whether that was but a contact that closed, for which all servers have their order
 
     def rebook(self, state: NetworkState, now_s: float) -> None:
-        """Choose again for everything that misses its contact at a moment up to which the network is settled."""
+        """Choose again for everything that misses its contact at a moment up to which the network is settled.
+
+        Raises
+        ------
+        UndeterminedError
+            If mini-batches look for a contact in two places at the same moment: who asks first gets the better one.
+        """
         gated = [index for index, flows in state.inbox.items() if any(_is_gated(flow) for flow in flows)]
         for index in sorted(gated, key=lambda index: self._place(state, index)):
-            for flow in list(state.inbox[index]):  # contacts that closed, while it waited or was on its way
-                if not _is_gated(flow):
-                    continue
-                assert flow.booked is not None  # noqa: S101 - gated means booked
-                over = (flow.booked.deadline_s <= now_s) & (flow.at_s <= now_s)
-                for row in np.flatnonzero(over).tolist():
-                    self._send_away(state, index, flow[row : row + 1], now_s)
+            queue = queue_of(state.inbox[index])
+            over = np.zeros(len(queue), dtype=np.bool_)  # contacts that closed, while it waited or was on its way
+            for number, rows, places in queue.split(0, len(queue)):
+                flow = queue.flows[number][rows]
+                if _is_gated(flow):
+                    assert flow.booked is not None  # noqa: S101 - gated means booked
+                    over[places] = (flow.booked.deadline_s <= now_s) & (flow.at_s <= now_s)
+            for place in np.flatnonzero(over).tolist():
+                number, rows, _ = queue.split(place, place + 1)[0]
+                self._send_away(state, index, queue.flows[number][rows], now_s)
         for index in gated:
             while (head := self._misses_its_turn(state, index, now_s)) is not None:
                 self._send_away(state, index, head, now_s)
@@ -71,12 +84,29 @@ class Misses:
             waited_s = step.curve.closed_seconds_between(arrived_s, now_s)
             self._ledger.wait(flow.number, Part.CONTACT_WAIT, np.array([waited_s]))
             self._ledger.wait(flow.number, Part.QUEUE, np.array([now_s - arrived_s - waited_s]))
+        self._check_alone(state, index, flow, now_s)
         state.remove(index, flow)
         self._dispatcher.forget(flow)
         at_s = np.array([now_s])
         way = Way(flow.way.route, (), flow.way.delivery, step.node)
         again = replace(flow, way=way, position=0, at_s=at_s, arrived_s=at_s, source=RELEASED, booked=None)
         self._dispatcher.deliver(state, again)
+
+    def _check_alone(self, state: NetworkState, index: int, flow: Flow, now_s: float) -> None:
+        """Check that nothing else looks for a contact at a moment, in an order which only the event loop knows."""
+        assert flow.booked is not None  # noqa: S101 - it missed a contact
+        if now_s > self._now_s + SAME_MOMENT_S:
+            self._now_s, self._closing = now_s, True
+            self._servers.clear()
+        self._servers.add(index)
+        self._closing &= float(flow.booked.deadline_s[0]) == now_s and float(flow.at_s[0]) < now_s
+        if any(_is_at(each, now_s) for each in state.to_deliver) or (len(self._servers) > 1 and not self._closing):
+            raise UndeterminedError("a mini-batch missed its contact when another looked for one")
+
+
+def _is_at(flow: Flow, now_s: float) -> bool:
+    place = int(np.searchsorted(flow.at_s, now_s - SAME_MOMENT_S))
+    return place < len(flow) and bool(flow.at_s[place] <= now_s + SAME_MOMENT_S)
 
 
 def _is_gated(flow: Flow) -> bool:

@@ -23,14 +23,14 @@ class Stranded:
         Hops from the holder when they were looked at.
     n_cancelled : int
         Bookings that had been given back by then.
-    parts : tuple of Flow
+    parts : list of Flow
         The mini-batches.
     """
 
     way: Way
     n_hops: Sequence[int]
     n_cancelled: int
-    parts: tuple[Flow, ...]
+    parts: list[Flow]
 
 
 @dataclass(eq=False)
@@ -77,7 +77,7 @@ class NetworkState:
             dict(self.free_s),
             dict(self.stuck),
             list(self.to_deliver),
-            list(self.stranded),
+            [replace(group, parts=list(group.parts)) for group in self.stranded],
             dict(self.held),
             dict(self.n_executed),
             dict(self.laid_s),
@@ -102,9 +102,8 @@ class NetworkState:
         A group rests on what held when its first was looked at, as the courier's does.
         """
         at_holder = replace(flow, way=way, position=0, booked=None)
-        for place, group in enumerate(self.stranded):
+        for group in self.stranded:
             if (group.way.holder, group.way.delivery) == (way.holder, way.delivery):
-                parts = (*group.parts, at_holder)
-                self.stranded[place] = Stranded(group.way, group.n_hops, group.n_cancelled, parts)
+                group.parts.append(at_holder)
                 return
-        self.stranded.append(Stranded(way, n_hops, n_cancelled, (at_holder,)))
+        self.stranded.append(Stranded(way, n_hops, n_cancelled, [at_holder]))

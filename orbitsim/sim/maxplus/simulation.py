@@ -19,7 +19,7 @@ from orbitsim.plan.switching import Weights
 from orbitsim.sim.controller import PlanLog
 from orbitsim.sim.jobs import Delivery, Part, Step, Task
 from orbitsim.sim.maxplus.dispatch import Dispatcher
-from orbitsim.sim.maxplus.flow import RELEASED, Flow, Numbering, Way
+from orbitsim.sim.maxplus.flow import RELEASED, Flow, Numbering, Way, alike
 from orbitsim.sim.maxplus.ledger import Ledger
 from orbitsim.sim.maxplus.missed import Misses
 from orbitsim.sim.maxplus.network_state import NetworkState
@@ -69,7 +69,9 @@ class Simulation:
         self.ways = WayBook(world, job, self.network, log)
         self.ledger = Ledger(self.tasks, self.numbering, n_tasks, world.horizon_s, record=record)
         self.misses = Misses(world, self.dispatcher, self.ledger)
-        self._slicer = TimeSlicer(self.numbering, self.dispatcher.deliver, self.pace, held=job.execution == "serial")
+        self._slicer = TimeSlicer(
+            self.numbering, self.dispatcher.deliver_first, self.pace, held=job.execution == "serial"
+        )
         self._chain_ways: dict[tuple[int, int], tuple[tuple[Step, ...], Way]] = {}
         self._direct_ways: dict[tuple[Route, int, int], Way] = {}
         self._n_unsettled = self._n_cuts = 0
@@ -298,8 +300,10 @@ class Simulation:
         fresh: list[tuple[Flow, int]] = []
         for group in list(self.state.stranded):
             mine = [flow for flow in group.parts if not flow.started and group.way.route == route]
-            fresh += [(flow, group.way.holder) for flow in mine]
-            others = tuple(flow for flow in group.parts if flow not in mine)
+            for flow in mine:
+                self.ledger.wait(flow.number, Part.CONTACT_WAIT, now_s - flow.arrived_s)
+                fresh.append((replace(flow, arrived_s=np.full(len(flow), now_s)), group.way.holder))
+            others = [flow for flow in group.parts if flow not in mine]
             self.state.stranded.remove(group)
             if others:
                 self.state.stranded.append(replace(group, parts=others))
@@ -336,7 +340,7 @@ class Simulation:
             if not self.dispatcher.is_due(group, now_s):
                 continue
             self.state.stranded.remove(group)
-            for flow in group.parts:
+            for flow in alike(group.parts):
                 self.ledger.wait(flow.number, Part.CONTACT_WAIT, now_s - flow.arrived_s)
                 at_s = np.full(len(flow), now_s)
                 again = replace(flow, way=group.way, at_s=at_s, arrived_s=at_s, source=RELEASED)

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from orbitsim.sim.maxplus.flow import Flow, Numbering, queue_of
+from orbitsim.sim.maxplus.flow import Flow, Numbering, Queue, queue_of
 from orbitsim.sim.maxplus.holding import hold, stays
 from orbitsim.sim.maxplus.network_state import NetworkState
 from orbitsim.sim.maxplus.pace import Pace
@@ -51,8 +51,8 @@ class Slice:
     cut_s: float = math.inf
 
 
-Deliver = Callable[[NetworkState, Flow], float]
-"""Books contacts for mini-batches and puts them on their way; returns the first breach. [s]"""
+Deliver = Callable[[NetworkState, Queue, int], float]
+"""Books contacts for the first of a queue and puts them on their way; returns the first breach. [s]"""
 
 
 class TimeSlicer:
@@ -204,11 +204,4 @@ class TimeSlicer:
         state.to_deliver = queue.rest(n_due)
         if not n_due:
             return math.inf
-        flow = np.zeros(n_due, dtype=np.int64) if queue.flow is None or queue.row is None else queue.flow[:n_due]
-        row = np.arange(n_due) if queue.row is None else queue.row[:n_due]
-        firsts = np.flatnonzero(np.diff(flow, prepend=-1)).tolist()
-        breach_s = math.inf
-        for first, stop in zip(firsts, [*firsts[1:], n_due], strict=True):
-            rows = slice(int(row[first]), int(row[stop - 1]) + 1)
-            breach_s = min(breach_s, self._deliver(state, queue.flows[int(flow[first])][rows]))
-        return breach_s
+        return self._deliver(state, queue, n_due)
