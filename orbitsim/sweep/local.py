@@ -98,21 +98,25 @@ class _Pool:
         context = multiprocessing.get_context("spawn")
         # Only this process holds the other end: when it is closed, or gone, the workers read the end of the line.
         reading, self._lifeline = context.Pipe(duplex=False)
+        self._n_workers = n_workers
         self._pool = ProcessPoolExecutor(n_workers, context, initializer=_prepare, initargs=(reading,))
         self._reading = reading
 
     def greet(self) -> None:
-        """Start a process and wait for its answer.
+        """Start all processes, and wait for the first of their answers.
 
         Raises
         ------
         OutputError
-            When it dies at once.
+            When one dies at once.
         """
         try:
-            with _no_main():
-                answer = self._pool.submit(worker_version)
-            answer.result()
+            with _no_main():  # one is started for every task that finds none idle
+                answers = [self._pool.submit(worker_version) for _ in range(self._n_workers)]
+            wait(answers, return_when=FIRST_COMPLETED)
+            for answer in answers:
+                if answer.done():
+                    answer.result()
         except BrokenProcessPool:
             raise OutputError("worker processes cannot be started; --workers 1 does without") from None
 
