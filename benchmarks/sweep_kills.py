@@ -2,8 +2,8 @@
 
 Run ``python benchmarks/sweep_kills.py [--sweep NAME] [--kills N] [--workers N] [--seed N]``. A first run without
 interruption gives the reference, the time until its first cell, and its length. Then the sweep is killed over and over,
-each time at a random moment while it starts or while cells finish, spread over its length; the last run finishes it.
-Both data sets must be the same bytes.
+each time at a random moment while it starts or while cells finish. A run that ends before its moment closes a round:
+its data set must have the same bytes as the reference, and the next round begins with nothing, until all kills are made.
 """
 
 from __future__ import annotations
@@ -44,22 +44,33 @@ def main() -> None:
             sys.exit("the run without interruption failed")
         n_cells = n_parts(reference)
         print(f"{arguments.sweep}: {n_cells} cells in {took_s:.1f} s without interruption", flush=True)
-        for number in range(1, arguments.kills + 1):
-            left_s = (took_s - first_s) * (1.0 - n_parts(out) / n_cells)
-            share_s = left_s / (arguments.kills + 1 - number)
-            wait_s = chance.uniform(0.0, first_s) if number % 4 == 0 else first_s + chance.uniform(0.0, 2.0 * share_s)
+        n_kills, n_rounds = 0, 1
+        while n_kills < arguments.kills:
+            before = n_parts(out)
+            share_s = (took_s - first_s) * (1.0 - before / n_cells) / max(1, min(7, arguments.kills - n_kills))
+            wait_s = chance.uniform(0.0, first_s) if n_kills % 4 == 3 else first_s + chance.uniform(0.0, 2.0 * share_s)
             with subprocess.Popen(
                 command(arguments, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as process:
                 time.sleep(wait_s)
-                finished = process.poll() is not None
+                is_killed = process.poll() is None
                 process.send_signal(signal.SIGKILL)
-            state = "after its end" if finished else f"with {n_parts(out)} cells stored"
-            print(f"kill {number} after {wait_s:.2f} s, {state}", flush=True)
+            if is_killed:
+                n_kills += 1
+                print(f"kill {n_kills} after {wait_s:.2f} s, from {before} to {n_parts(out)} cells", flush=True)
+            else:
+                check(reference, out)
+                n_rounds += 1
+                out = Path(parent) / f"out-{n_rounds}"
         finish(command(arguments, out))
-        same = (reference / "results.parquet").read_bytes() == (out / "results.parquet").read_bytes()
-        print(f"{n_parts(out)} cells, {'the same bytes' if same else 'DIFFERENT BYTES'}, {os.getloadavg()[0]:.1f} load")
-        sys.exit(0 if same else 1)
+        check(reference, out)
+        print(f"{n_kills} kills in {n_rounds} round(s): the same bytes; load {os.getloadavg()[0]:.1f}")
+
+
+def check(reference: Path, out: Path) -> None:
+    """Compare the data sets of two folders; end with an error where they differ."""
+    if (reference / "results.parquet").read_bytes() != (out / "results.parquet").read_bytes():
+        sys.exit(f"DIFFERENT BYTES in {out}")
 
 
 def command(arguments: argparse.Namespace, folder: Path) -> list[str]:
