@@ -3,7 +3,7 @@
 Run ``python benchmarks/sweep_kills.py [--sweep NAME] [--kills N] [--workers N] [--seed N]``. A first run without
 interruption gives the reference, the time until its first cell, and its length. Then the sweep is killed over and over,
 each time at a random moment while it starts or while cells finish. A run that ends before its moment closes a round:
-its data set must have the same bytes as the reference, and the next round begins with nothing, until all kills are made.
+its data set must have the same bytes as the reference, and the next round begins with nothing, until all are made.
 """
 
 from __future__ import annotations
