@@ -1,8 +1,7 @@
 """One simulation by recursion: the same controller, agenda and bookings as in the event loop, settled when asked for.
 
 Nothing is computed until something has to be known: whether mini-batches wait, when a plan changes; what has been
-booked, when a task is delivered as it is; the end. Up to there the network is carried in one slice of time. A slice
-that finds a missed contact in itself ends there, and the rest of it is void.
+booked, when a task is delivered as it is; the end. Up to there the network is carried in one go.
 """
 
 from __future__ import annotations
@@ -19,14 +18,13 @@ from orbitsim.plan.switching import Weights
 from orbitsim.sim.controller import PlanLog
 from orbitsim.sim.jobs import Delivery, Part, Step, Task
 from orbitsim.sim.maxplus.dispatch import Dispatcher
-from orbitsim.sim.maxplus.flow import RELEASED, Flow, Numbering, Way, alike
+from orbitsim.sim.maxplus.flow import RELEASED, Flow, Numbering, Way
 from orbitsim.sim.maxplus.ledger import Ledger
-from orbitsim.sim.maxplus.missed import Misses
 from orbitsim.sim.maxplus.network_state import NetworkState
 from orbitsim.sim.maxplus.pace import Pace
+from orbitsim.sim.maxplus.settlement import Settlement
 from orbitsim.sim.maxplus.still_network import StillNetwork
-from orbitsim.sim.maxplus.time_slice import Slice, TimeSlicer
-from orbitsim.sim.maxplus.undetermined import CircleError, UndeterminedError
+from orbitsim.sim.maxplus.undetermined import UndeterminedError
 from orbitsim.sim.network import World
 from orbitsim.sim.places import Server
 from orbitsim.sim.scheme import SchemeJob
@@ -35,10 +33,6 @@ from orbitsim.types.plan import Plan
 from orbitsim.types.route import Route
 
 _MOST_WAITING = 1 << 18  # mini-batches released and not settled: bounds the memory of a slice
-
-_MOST_IN_PLACE = 100  # tries to get past one moment
-_MOST_CUTS = 500  # of slices, beyond which the event loop is faster
-_SHORTEST_SPAN_S = 1.0  # of a slice in which mini-batches pass in a circle
 
 
 class Simulation:
@@ -61,100 +55,31 @@ class Simulation:
     ) -> None:
         self.world, self.job, self.log = world, job, log
         self.tasks: list[Task] = []
-        self.state = NetworkState(start_s)
         self.network = StillNetwork(world, job.execution, job.replay)
         self.numbering = Numbering(job.n_batches, [])
         self.pace = Pace()
         self.dispatcher = Dispatcher(world, self.network, self.numbering, self.pace)
         self.ways = WayBook(world, job, self.network, log)
         self.ledger = Ledger(self.tasks, self.numbering, n_tasks, world.horizon_s, record=record)
-        self.misses = Misses(world, self.dispatcher, self.ledger)
-        self._slicer = TimeSlicer(
-            self.numbering, self.dispatcher.deliver_first, self.pace, held=job.execution == "serial"
-        )
+        held = job.execution == "serial"
+        self.settlement = Settlement(world, self.dispatcher, self.ledger, self.pace, start_s, held=held)
         self._chain_ways: dict[tuple[int, int], tuple[tuple[Step, ...], Way]] = {}
         self._direct_ways: dict[tuple[Route, int, int], Way] = {}
-        self._n_unsettled = self._n_cuts = 0
-        self._span_s = math.inf
         self._now_s = start_s
         self._last_way: tuple[Plan, Route, tuple[tuple[Step, ...], Delivery | None, int]] | None = None
-        self._last_s = math.nextafter(world.horizon_s, math.inf)
-        self._tried: tuple[list[float], int] | None = None
-        self._foreseen: tuple[NetworkState, Slice] | None = None
+
+    @property
+    def state(self) -> NetworkState:
+        """The network at the moment up to which it is settled."""
+        return self.settlement.state
 
     # -- time ----------------------------------------------------------------------------------------------------
-
-    def settle(self, until_s: float) -> None:
-        """Carry out everything that begins before a time, and what is looked for again until then."""
-        if until_s >= self._last_s and self._foreseen is not None and not self.state.stranded:
-            trial, done = self._foreseen
-            if min(done.breach_s, done.cut_s) == math.inf:
-                self.state = trial
-                self._enter(done)
-                self._foreseen = None
-                return
-        self._foreseen = None
-        n_in_place = 0
-        while True:
-            state = self.state
-            look_s = self.dispatcher.next_look_s(state, math.nextafter(state.now_s, -math.inf))
-            stop_s = min(until_s, look_s, state.now_s + self._span_s)
-            try:
-                trial, done = self._try(stop_s)
-            except CircleError:  # it may take less time than a round does
-                self._span_s = 0.5 * (stop_s - state.now_s)
-                if not _SHORTEST_SPAN_S < self._span_s < math.inf:
-                    raise
-                continue
-            ends_s = min(done.breach_s, done.cut_s)
-            is_cut = done.cut_s < stop_s and done.cut_s == ends_s
-            if ends_s < stop_s:
-                stop_s = ends_s
-                trial, done = self._try(stop_s)
-                self._span_s = max(2.0 * (stop_s - state.now_s), 1.0)
-            else:
-                self._span_s *= 2.0
-            n_in_place = n_in_place + 1 if stop_s <= state.now_s else 0
-            if n_in_place > _MOST_IN_PLACE:
-                raise UndeterminedError("contacts were missed again and again at the same moment")
-            self.state = trial
-            self._enter(done)
-            self.pace.check()
-            if is_cut:
-                self._n_cuts += 1
-                if self._n_cuts > _MOST_CUTS:
-                    raise UndeterminedError("deliveries cross the compute chains that they come from too often")
-                self._slicer.book(self.state, math.nextafter(stop_s, math.inf))
-            self.misses.rebook(self.state, stop_s)
-            self._look_again(stop_s)
-            if stop_s >= until_s:
-                break
-        self._n_unsettled = 0
-        self.dispatcher.looked_for_again_s = [t_s for t_s in self.dispatcher.looked_for_again_s if t_s > until_s]
-
-    def _try(self, until_s: float) -> tuple[NetworkState, Slice]:
-        """Carry a copy of the state to a time; bookings of an earlier try are forgotten."""
-        if self._tried is not None:
-            self.dispatcher.book.go_back(self._tried)
-        self._tried = self.dispatcher.book.state()
-        trial = self.state.copy()
-        return trial, self._slicer.run(trial, until_s)
-
-    def _enter(self, done: Slice) -> None:
-        self._tried = None
-        for together in done.services:
-            self.ledger.check_server(together)
-            for services in together:
-                self.pace.n_passages += len(services.flow)
-                self.ledger.serve(services)
-        for flow in done.delivered:
-            self.ledger.deliver(flow)
 
     def is_over(self, now_s: float) -> bool:
         """Return whether everything that has started is delivered by a time."""
         end_s = self._foreseen_end_s()
         if math.isnan(end_s):
-            self.settle(now_s)
+            self.settlement.settle(now_s)
             end_s = max(task.end_s if task.end_s == task.end_s else math.inf for task in self.tasks)
         if end_s == now_s:
             raise UndeterminedError("a task ended when the controller was due")
@@ -162,11 +87,8 @@ class Simulation:
 
     def _foreseen_end_s(self) -> float:
         """Return when the last task is delivered if the controller leaves all as it is; nan if that shows later. [s]"""
-        if self._foreseen is None:
-            trial, done = self._try(self._last_s)
-            self._foreseen = (trial, done)
-        done = self._foreseen[1]
-        if self.state.stranded or min(done.breach_s, done.cut_s) < math.inf:
+        done = self.settlement.foresee()
+        if done is None:
             return math.nan
         n_delivered = sum(task.n_delivered for task in self.tasks) + sum(len(flow) for flow in done.delivered)
         if n_delivered < len(self.tasks) * self.job.n_batches:
@@ -195,9 +117,9 @@ class Simulation:
         self.ledger.start(numbers, now_s)
         at_s = np.full(len(numbers), now_s)
         self._release(route, numbers, at_s, at_s, -1)
-        self._n_unsettled += len(numbers)
-        if self._n_unsettled > _MOST_WAITING:
-            self.settle(now_s)
+        self.settlement.n_unsettled += len(numbers)
+        if self.settlement.n_unsettled > _MOST_WAITING:
+            self.settlement.settle(now_s)
 
     def _way(self, route: Route) -> tuple[tuple[Step, ...], Delivery | None, int]:
         plan = self.log.plan(route)
@@ -236,7 +158,7 @@ class Simulation:
         else:  # the delivery is kept, so that its id stays its own
             way = self._direct_ways.setdefault((route, id(delivery), holder), way)
         flow = Flow(way, 0, numbers, at_s, arrived_s, started=False, source=RELEASED)
-        self._foreseen = None
+        self.settlement.forget_foreseen()
         if way.steps:
             self.state.put(flow)
         elif at_once:
@@ -267,16 +189,10 @@ class Simulation:
 
     def _n_waiting(self, route: Route) -> int:
         """Count the waiting mini-batches of a route's tasks that no server has begun."""
-        self._settle_with_released(self._now_s)
+        self.settlement.settle_with_released(self._now_s)
         queued = sum(len(flow) for _, flow in self._fresh(route, self._now_s))
         stranded = (flow for group in self.state.stranded for flow in group.parts if group.way.route == route)
         return queued + sum(len(flow) for flow in stranded if not flow.started)
-
-    def _settle_with_released(self, now_s: float) -> None:
-        """Settle, and book contacts for what was released at this very moment, in tasks that started before."""
-        self.settle(now_s)
-        if any(flow.source == RELEASED and flow.at_s[0] <= now_s for flow in self.state.to_deliver):
-            self._slicer.book(self.state, math.nextafter(now_s, math.inf))
 
     def _fresh(self, route: Route, now_s: float) -> Iterator[tuple[int, Flow]]:
         """Yield what waits and has not begun, by server."""
@@ -296,7 +212,7 @@ class Simulation:
 
     def _rebind(self, route: Route, now_s: float) -> None:
         """Give the plan in force on a route to every mini-batch of its tasks that no server has begun."""
-        self._settle_with_released(now_s)
+        self.settlement.settle_with_released(now_s)
         fresh: list[tuple[Flow, int]] = []
         for group in list(self.state.stranded):
             mine = [flow for flow in group.parts if not flow.started and group.way.route == route]
@@ -330,22 +246,6 @@ class Simulation:
             at_s = np.full(stop - first, now_s)
             self._release(route, number[first:stop], at_s, arrived_s[first:stop], int(place[first]), at_once=True)
 
-    def _look_again(self, now_s: float) -> None:
-        """Choose again for the mini-batches without contact, where crosslinks or bookings have changed since."""
-        looks = self.dispatcher.looked_for_again_s
-        if not any(t_s == now_s for t_s in looks):
-            return
-        self.dispatcher.looked_for_again_s = [t_s for t_s in looks if t_s > now_s]
-        for group in list(self.state.stranded):
-            if not self.dispatcher.is_due(group, now_s):
-                continue
-            self.state.stranded.remove(group)
-            for flow in alike(group.parts):
-                self.ledger.wait(flow.number, Part.CONTACT_WAIT, now_s - flow.arrived_s)
-                at_s = np.full(len(flow), now_s)
-                again = replace(flow, way=group.way, at_s=at_s, arrived_s=at_s, source=RELEASED)
-                self.dispatcher.deliver(self.state, again)
-
     # -- what the controller sees, and the end -------------------------------------------------------------------
 
     @property
@@ -355,12 +255,12 @@ class Simulation:
 
     def held_now(self) -> Mapping[int, Weights]:
         """Settle what lies before the question, and return what each node holds."""
-        self.settle(self._now_s)
+        self.settlement.settle(self._now_s)
         return self.state.held
 
     def close(self) -> int:
         """Carry everything to the horizon; return how many mini-batches are at no server."""
-        self.settle(self._last_s)
+        self.settlement.settle(self.settlement.last_s)
         self.ledger.close()
         state = self.state
         servers = {server.index: server for server in self.network.servers}
