@@ -179,9 +179,8 @@ def sweep_figures(sweep: SweepData) -> list[Figure]:
             Figure(
                 key="sweep-winner",
                 title="The best scheme over two axes",
-                caption="Colour: the scheme with the best value of all that ran in a cell; a second name after = has"
-                " the same"
-                " value to nine digits. Figure: by how much the next value is worse." + caution + note,
+                caption="Colour: the scheme with the best value of all that ran in a cell, and by how much the next is"
+                " worse; grey where several are within 1 % of the best, which decides nothing." + caution + note,
                 alt="Map of fields: the best scheme for each pair of values of two axes, and its margin.",
                 views={},
                 height=420,

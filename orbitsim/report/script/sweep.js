@@ -1,6 +1,7 @@
 // ---- sweep: lines over an axis in small panels, and the winner over two axes ------------------------------------
 const ALL = "*";
 const NONE = "-";
+const NEAR = 0.01; // of the best value: what is nearer decides nothing
 
 function sweepTools(key, figure, roles) {
   const extra = figure.extra;
@@ -63,9 +64,10 @@ function valueText(value) {
   return format(value, 6);
 }
 const axisType = (axis) => (axis.numeric ? (axis.log ? "log" : "linear") : "category");
+const isLarge = (axis) => axis.values.some((value) => Math.abs(value) >= 1e4);
 const axisLayout = (axis) => ({
   title: { text: esc(axis.label) }, type: axisType(axis),
-  ...(axis.numeric ? (axis.log ? { exponentformat: "SI", dtick: 1 } : {}) : { categoryorder: "array", categoryarray: axis.values.map(esc) }),
+  ...(axis.numeric ? (axis.log ? { exponentformat: "SI", dtick: 1 } : { tickangle: 0, nticks: 5, ...(isLarge(axis) ? { tickformat: "~s" } : {}) }) : { categoryorder: "array", categoryarray: axis.values.map(esc) }),
 });
 const placed = (axis, row) => (axis.numeric ? axis.values[axis.at[row]] : esc(axis.values[axis.at[row]]));
 
@@ -146,14 +148,14 @@ function sweepWinner(key, figure) {
     const points = [...cells.values()].map((rows) => {
       rows.sort((a, b) => sign * (values[a] - values[b]) || extra.scheme[a] - extra.scheme[b]);
       const best = rows[0];
-      const isSame = (row) => Math.abs(values[row] - values[best]) <= 1e-9 * Math.abs(values[best]);
-      const same = rows.slice(1).filter(isSame);
-      const second = rows.find((row) => !isSame(row));
+      const isNear = (row) => Math.abs(values[row] - values[best]) <= NEAR * Math.abs(values[best]);
+      const near = rows.slice(1).filter(isNear);
+      const second = rows.find((row) => !isNear(row));
       const ratio = second === undefined ? NaN : sign > 0 ? values[second] / values[best] : values[best] / values[second];
-      return { best, second, ratio, same };
+      return { best, second, ratio, near };
     });
     const margin = ({ second, ratio }) => (second === undefined || !Number.isFinite(ratio) ? "" : ratio < 2 ? `${format(100 * (ratio - 1), 2)} %` : `${format(ratio, 3)}x`);
-    const names = ({ best, same }) => [best, ...same].map((row) => extra.schemes[extra.scheme[row]]).join(" = ");
+    const names = ({ best, near }) => [best, ...near].sort((a, b) => extra.scheme[a] - extra.scheme[b]).map((row) => extra.schemes[extra.scheme[row]]).join(" ≈ ");
     const hover = (point) => `${extra.axes.map((axis) => `${esc(axis.name)} = ${esc(valueText(axis.values[axis.at[point.best]]))}`).join("<br>")}<br>best: ${esc(names(point))}, ${format(values[point.best])} ${quantity.unit}`
       + (point.second === undefined ? "<br>no other value" : `<br>next: ${esc(extra.schemes[extra.scheme[point.second]])}, ${format(values[point.second])} ${quantity.unit} (${margin(point)})`);
     const legend = extra.schemes.map((scheme, s) => ({
@@ -174,18 +176,25 @@ function sweepWinner(key, figure) {
       // A grid of equal fields, named after the values of both axes; of several cells in a field the first is shown.
       const grid = y.values.map(() => x.values.map(() => null));
       for (const point of points) grid[y.at[point.best]][x.at[point.best]] ??= point;
-      const n = Math.max(1, extra.schemes.length);
+      const n = extra.schemes.length + 1; // the last colour stands for several schemes
+      const colors = [...extra.styles.map((style) => `@${style.color}`), "@muted"];
       const field = (make) => grid.map((line) => line.map((point) => (point ? make(point) : null)));
       traces.push({
         type: "heatmap", x: x.values.map((value) => esc(valueText(value))), y: y.values.map((value) => esc(valueText(value))),
-        z: field((point) => extra.scheme[point.best]), zmin: -0.5, zmax: n - 0.5, showscale: false, xgap: 2, ygap: 2,
-        colorscale: extra.styles.flatMap((style, s) => [[s / n, `@${style.color}`], [(s + 1) / n, `@${style.color}`]]),
+        z: field((point) => (point.near.length ? n - 1 : extra.scheme[point.best])), zmin: -0.5, zmax: n - 0.5, showscale: false, xgap: 2, ygap: 2,
+        colorscale: colors.flatMap((color, s) => [[s / n, color], [(s + 1) / n, color]]),
         customdata: field(hover), hovertemplate: "%{customdata}<extra></extra>",
-      }, ...legend);
+      }, ...legend, {
+        type: "scatter", mode: "markers", name: "several within 1 %", x: [null], y: [null], hoverinfo: "skip",
+        marker: { color: "@muted", symbol: "square", size: 11 },
+      });
+      const room = x.values.length <= 6;
       grid.forEach((line, j) => line.forEach((point, i) => {
         if (!point) return;
-        const tied = point.same.length && x.values.length <= 6 ? `= ${point.same.map((row) => esc(extra.schemes[extra.scheme[row]])).join(" = ")}<br>` : point.same.length ? "= " : "";
-        layout.annotations.push({ x: i, y: j, text: tied + margin(point), showarrow: false, font: { color: "@paper", size: x.values.length > 12 ? 10 : 12.5 } });
+        const several = 1 + point.near.length;
+        const who = several === 1 ? "" : several === 2 && room ? names(point).split(" ≈ ").map(esc).join(" ≈<br>") : room ? `${several} within 1 %` : String(several);
+        const text = several === 1 ? margin(point) : several === 2 || !margin(point) || !room ? who : `${who}<br>next ${margin(point)}`;
+        layout.annotations.push({ x: i, y: j, text, showarrow: false, font: { color: "@paper", size: x.values.length > 12 ? 10 : 12.5 } });
       }));
       Object.assign(layout.xaxis, { type: "category", showgrid: false });
       Object.assign(layout.yaxis, { type: "category", showgrid: false });
