@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from orbitsim.report.palette import COLORS
+from orbitsim.report.sweep_data import read_sweep
 from orbitsim.report.write import build_page, write_page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
@@ -220,7 +221,7 @@ def test_data_behind_a_figure_open_by_keyboard(opened: Opened) -> None:
     summary.press("Enter")
 
 
-def test_a_sweep_can_be_turned_around(pages: Pages) -> None:
+def test_a_sweep_can_be_turned_around(pages: Pages, sweep_folder: Path) -> None:
     opened = pages["sweep"]
     page = opened.page
     page.locator("#sweep-lines-quantity").select_option("delivered_pct")
@@ -234,7 +235,15 @@ def test_a_sweep_can_be_turned_around(pages: Pages) -> None:
     assert names == {"collaborative", "hybrid"}  # the third scheme is infeasible for the larger model
     winner = opened.data("sweep-winner")[0]
     assert winner["type"] == "heatmap"
-    assert {z for line in winner["z"] for z in line} <= {0, 1, 2}
+    results = read_sweep(sweep_folder).results
+    schemes = list(dict.fromkeys(results["scheme"]))
+    small = results[results["workload.model"] == "vit-b"]
+    for resolution, line in zip(["240p", "480p"], winner["z"], strict=True):
+        for rate_bps, z in zip([1e6, 1e9], line, strict=True):
+            at = (small["workload.resolution"] == resolution) & (small["links.downlink.rate_bps"] == rate_bps)
+            delay_s = small[at].set_index("scheme")["delay_mean_s"].dropna()
+            near = delay_s.index[delay_s <= 1.01 * delay_s.min()]
+            assert z == (schemes.index(near[0]) if len(near) == 1 else len(schemes))
     assert opened.wrong == []
 
 
