@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orbitsim.errors import InputError
 from orbitsim.reproduce import words
 from orbitsim.reproduce.cells import one_task, restricted_mean_s, run_cells
 from orbitsim.reproduce.idealised import Idealised
@@ -121,10 +120,7 @@ def _variant(setting: Setting, points: Sequence[Point], each: Variation) -> dict
     for point in points:
         # The axis wins over the variation: a figure over rates has no other rate.
         here = setting.plus(*each.settings, *point.settings)
-        try:
-            found.append(Idealised(here, each.speed).forecasts())
-        except InputError:
-            found.append(None)
+        found.append(Idealised(here, each.speed).forecasts())
     return {"assumption": each.assumption, "words": each.words, "forecasts": found}
 
 

@@ -52,11 +52,16 @@ class Setting:
     def scenario(self) -> Scenario:
         """Return the scenario, validated."""
         chosen = "run.schemes=[" + ", ".join(f'"{name}"' for name in self.schemes) + "]"
-        return load_scenario(self.base, settings=[*_last_of_each((PAPER_CODEC, *self.settings)), chosen])
+        return load_scenario(self.base, settings=[*self._changes(), chosen])
 
     def in_words(self) -> str:
         """Return the setting as one line: the scenario and its changes."""
-        return " ".join([self.base, *(f"--set {each}" for each in _last_of_each((PAPER_CODEC, *self.settings)))])
+        return " ".join([self.base, *(f"--set {each}" for each in self._changes())])
+
+    def _changes(self) -> list[str]:
+        """Return the changes of the base, with the paper's codec unless they choose another."""
+        chosen = any(each.startswith("codec.") for each in self.settings)
+        return _last_of_each(self.settings if chosen else (PAPER_CODEC, *self.settings))
 
 
 def _last_of_each(settings: Sequence[str]) -> list[str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from orbitsim.errors import InputError
 from orbitsim.reproduce import registry
 from orbitsim.reproduce.registry import EXPERIMENTS, chosen_experiments, load_experiment, missing_extra
+from orbitsim.reproduce.setting import Setting
 from orbitsim.reproduce.variations import VARIATIONS
+from orbitsim.sweep.cells import value_at
 
 SIMULATED = [name for name, where in EXPERIMENTS.items() if where.startswith("orbitsim.reproduce.")]
 
@@ -58,3 +62,14 @@ def test_every_assumption_has_a_sensitivity_row(name):
     readings = {"103 %", "numbers of satellites", "step", "last mini-batch"}
     assumed = {assumption.name for assumption in load_experiment(name).assumptions}
     assert assumed - readings <= {variation.assumption for variation in VARIATIONS}
+
+
+@pytest.mark.parametrize("each", VARIATIONS, ids=lambda each: f"{each.assumption}: {each.words}")
+def test_every_variation_is_a_scenario_of_its_own(each):
+    """What a variation changes holds: none is refused, and none is overruled by what the experiments have in common."""
+    scenario = Setting().plus(*each.settings).scenario()
+    for change in each.settings:
+        key, _, value = change.partition("=")
+        found = value_at(scenario.model_dump(mode="json"), key)
+        wanted = tomllib.loads(f"value = {value}")["value"]
+        assert found == wanted or Path(str(found)).stem == wanted
