@@ -94,6 +94,7 @@ def _judge(data: Data, statements: Sequence[Statement]) -> list[Finding]:
     one, better, smallest = (statement.name for statement in statements)
     within = [_points(c) <= ONE_POINT for c in masks]
     ahead = [gain.low > 0.0 for _, gain in pairs]
+    suffers = [_smallest_suffers([c for c in tops if c.data == name]) for name in _names(found)]
     return [
         Finding(
             one,
@@ -117,8 +118,12 @@ def _judge(data: Data, statements: Sequence[Statement]) -> list[Finding]:
         Finding(
             smallest,
             {name: "; ".join(_loss_words(c) for c in tops if c.data == name) for name in _names(found)},
-            _share([_smallest_suffers([c for c in tops if c.data == name]) for name in _names(found)]),
-            "",
+            _share(suffers),
+            ""
+            if all(suffers)
+            else "by the means; the intervals of the sizes overlap, so their order cannot be told"
+            if any(_overlap([c for c in tops if c.data == name]) for name in _names(found))
+            else "another size loses more",
         ),
     ]
 
@@ -145,6 +150,12 @@ def _ratios(masks: Sequence[Comparison]) -> str:
 def _smallest_suffers(tops: Sequence[Comparison]) -> bool:
     losses = [_points(c) for c in tops]
     return all(losses[0] > each for each in losses[1:])
+
+
+def _overlap(tops: Sequence[Comparison]) -> bool:
+    """Return whether the interval of the smallest model meets that of another."""
+    losses = [c.loss.loss for c in tops if c.loss is not None]
+    return any(losses[0].low <= each.high and each.low <= losses[0].high for each in losses[1:])
 
 
 def _names(found: Sequence[Comparison]) -> list[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WHERE = "Fig. 9, Section VI-B3"
 NEAR_POINTS = 0.5  # of its last accuracy, from where on a curve counts as converged
+SETTLED_SHARE = 0.75  # of the epochs, by which a curve that has converged stays there
 STATEMENTS = (
     Statement("converges", _WHERE, "training with the mask converges"),
     Statement("not worse", _WHERE, "the mask ends better than or as good as Top-k"),
@@ -78,8 +79,9 @@ def judge(data: Data) -> list[Finding]:
     last = {key: found[-1].estimate for key, found in curves.items()}
     epochs = {key: epochs_to_converge(found) for key, found in curves.items()}
     n_epochs = len(rows[0]["accuracy_by_epoch"]) - 1
-    converged = [epochs[name, "gumbel"] < n_epochs for name in names]
-    not_worse = [gain.high >= 0.0 for gain in gains.values()]
+    converged = [epochs[name, "gumbel"] <= SETTLED_SHARE * n_epochs for name in names]
+    not_worse = [gain.estimate >= 0.0 for gain in gains.values()]
+    worse = [gain.high < 0.0 for gain in gains.values()]
     slower = [epochs[name, "gumbel"] > epochs[name, "topk"] for name in names]
     return [
         Finding(
@@ -90,7 +92,7 @@ def judge(data: Data) -> list[Finding]:
                 for name in names
             },
             _share(converged),
-            "" if all(converged) else "still rising in the last epoch",
+            "" if all(converged) else "still rising in the last quarter of the epochs",
         ),
         Finding(
             "not worse",
@@ -100,8 +102,12 @@ def judge(data: Data) -> list[Finding]:
                 f"({100 * gain.low:+.2f} to {100 * gain.high:+.2f}) points"
                 for name, gain in gains.items()
             },
-            _share(not_worse),
-            "" if all(not_worse) else "the whole 95 % interval of the paired difference is below zero",
+            "no" if all(worse) else "yes" if all(not_worse) else "partly",
+            ""
+            if all(not_worse)
+            else "the whole 95 % interval of the paired difference is below zero"
+            if all(worse)
+            else "below in the mean; the 95 % interval of the paired difference holds zero, so neither can be told",
         ),
         Finding(
             "slower",
