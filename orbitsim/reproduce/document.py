@@ -52,7 +52,10 @@ def _lines(document: Mapping[str, Any], figures: str) -> Iterable[str]:
     yield ""
     yield (
         "Made again with `orbitsim reproduce all --out runs/reproduction --workers 2`; an interrupted run goes on with "
-        "`--resume`. `python docs/make_reproduction.py runs/reproduction` writes this page from the finished folder."
+        "`--resume`. The figures on accuracy are left out, with a note, unless `--data FOLDER` (once or more) names "
+        "images. All of it took 5 minutes of processor time where `--cache DIR` held the trained models; to train them "
+        "takes about an hour more. `python docs/make_reproduction.py runs/reproduction` writes this page from the "
+        "finished folder."
     )
     yield ""
     for note in document["notes"]:
