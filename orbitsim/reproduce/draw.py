@@ -93,6 +93,9 @@ def lines(axes: Axes, rows: Sequence[Mapping[str, Any]], x: Sequence[float], twi
         )
 
 
+_LOW_SHARE = 0.1  # of the largest delay: below it a label stands beside its mark, not between it and the axis
+
+
 def stated(
     axes: Axes,
     rows: Sequence[Mapping[str, Any]],
@@ -108,9 +111,12 @@ def stated(
         if row["label"] not in published or not rivals:
             continue
         share = published[row["label"]]
+        y_s = (1.0 - share) * min(rivals)
+        is_low = y_s < _LOW_SHARE * max(delays.values())
+        aside, down = (12, -3) if is_low else (-8, -10)
         axes.plot(
             [at],
-            [(1.0 - share) * min(rivals)],
+            [y_s],
             color=PUBLISHED,
             marker="_",
             markersize=16,
@@ -120,11 +126,11 @@ def stated(
             zorder=4,
         )
         axes.annotate(
-            f"{100.0 * share:.0f} % below",
-            (at, (1.0 - share) * min(rivals)),
+            f"\N{MINUS SIGN}{100.0 * share:.0f} %",
+            (at, y_s),
             textcoords="offset points",
             # Aligned with the mark at the ends of the axis, so that it touches no border.
-            xytext=(-8, -10) if at == x[0] else (8, -10) if at == x[-1] else (0, -10),
+            xytext=(aside if at == x[0] else -aside if at == x[-1] else 0, down),
             ha="left" if at == x[0] else "right" if at == x[-1] else "center",
             fontsize=7,
             color=INK,

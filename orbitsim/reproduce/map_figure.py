@@ -23,6 +23,8 @@ _NONE = COLORS["pale"].light
 _ONBOARD = COLORS["sky"].light
 _BOTH = "collaborative and single-satellite within 1 %"
 
+_REAL_ROWS = "240p, 480p, 1080p and 4K and "
+
 
 def map_figure(data: Data, keys: Sequence[str] | None = None) -> Figure:
     """Draw the fastest of the paper's three schemes in every cell, idealised and with real contacts.
@@ -54,8 +56,9 @@ def map_figure(data: Data, keys: Sequence[str] | None = None) -> Figure:
     figure.legend(handles=handles, loc="outside upper center", ncols=4, fontsize=8.5)
     figure.supxlabel(
         "Numbers: how many times as long the next scheme outside a tie takes. Real contacts: the mean over all tasks "
-        "of a day, those never delivered counted up to its end;\neach cell is a simulated day, so only 240p, 480p, "
-        "1080p and 4K and two rates a decade are shown; the idealised twin is a closed form.",
+        "of a day, those never delivered counted up to its end;\neach cell is a simulated day, so only "
+        f"{_REAL_ROWS if any(key != 'models' for key in keys) else ''}two rates a decade are shown; "
+        "the idealised twin is a closed form.",
         fontsize=8.0,
         color=MUTED,
     )
