@@ -19,6 +19,7 @@ from orbitsim.sim.engine import simulate_scheme
 from orbitsim.sim.engines import Engine
 from orbitsim.sim.maxplus import pace
 from orbitsim.sim.maxplus.engine import simulate_scheme_vectorised
+from orbitsim.sim.maxplus.pace import FREE_RUNS, PASSAGES_OF_A_RUN, Pace
 from orbitsim.sim.maxplus.undetermined import UndeterminedError
 from orbitsim.types.route import Route
 
@@ -122,10 +123,10 @@ def test_every_begin_and_end_in_worlds_of_contacts(backlog):
     assert n_same > 4 * n_left
 
 
-# Worlds that were found among 47,000: a mini-batch that meets its own way back on a half-duplex crosslink (48268); things
-# at the very same second: contacts missed in two places (14779, 26786) or when others look for one (4296, 20100),
-# servers laid out (2343); one contact that closes for two runs in turns (37171); a change of plan among mini-batches
-# without contact (6993), and several runs of these that take turns (8753, 14680).
+# Worlds that were found among 47,000: a mini-batch that meets its own way back on a half-duplex crosslink (48268);
+# things at the very same second: contacts missed in two places (14779, 26786), or when others look for one (4296,
+# 20100), servers laid out (2343); one contact that closes for two runs in turns (37171); a change of plan among
+# mini-batches without contact (6993), and several runs of these that take turns (8753, 14680).
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(1000, 10**6))
 @example(seed=48268)
@@ -152,6 +153,36 @@ def test_what_is_not_determined_is_left_to_the_event_loop_with_a_reason():
     (note,) = engine.take_notes("hybrid")
     assert note.startswith("hybrid was simulated event by event, because a node that chooses a contact")
     assert not engine.take_notes("hybrid")
+
+
+@pytest.mark.parametrize(
+    ("seed", "reason"),
+    [
+        (183, "its mini-batches take turns on so many ways"),
+        (847, "its mini-batches take turns on so many ways"),
+        (163, "a mini-batch missed its contact when another looked for one"),
+        (679, "a service began when the controller looked"),
+        (1010, "mini-batches reached a queue when the controller looked"),
+        (1, ""),
+    ],
+)
+def test_the_event_loop_takes_over_where_it_is_faster_or_the_order_is_open(seed, reason, monkeypatch):
+    monkeypatch.setattr(pace, "FREE_RUNS", FREE_RUNS)  # the limit that the other tests of this module lift
+    case = RandomWorld(seed, "overlapped")
+    engine = Engine("vectorised")
+    assert_same(simulate_scheme(case.world(), case.job()), engine.simulate(case.world(), case.job()))
+    notes = engine.take_notes("hybrid")
+    assert [note.partition(", because ")[2][: len(reason)] for note in notes] == [reason] * bool(reason)
+
+
+def test_short_runs_are_allowed_until_they_are_many(monkeypatch):
+    monkeypatch.setattr(pace, "FREE_RUNS", FREE_RUNS)
+    counted = Pace()
+    counted.check(n_runs=FREE_RUNS)
+    with pytest.raises(UndeterminedError, match="take turns"):
+        counted.check(n_runs=FREE_RUNS + 1)
+    counted.n_passages = PASSAGES_OF_A_RUN
+    counted.check(n_runs=FREE_RUNS + 1)
 
 
 @pytest.mark.parametrize("case", [FixedWorld(11, "overlapped"), FixedWorld(12, "serial")])

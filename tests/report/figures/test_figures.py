@@ -174,7 +174,7 @@ def test_bad_input(folder, tmp_path, monkeypatch):
     damaged = shutil.copytree(folder, tmp_path / "run")
     (damaged / "batches.parquet").write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r"batches\.parquet"):
-        write_figures(damaged, out)
+        write_figures(damaged, out, formats=["svg"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match="matplotlib is not installed"):
