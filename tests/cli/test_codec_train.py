@@ -72,6 +72,14 @@ def test_two_epochs_of_a_backbone_and_of_its_codecs(images, tmp_path, monkeypatc
     assert "seed: expected 1 to go on with, got 7" in capsys.readouterr().err
 
 
+def test_a_folder_called_vit_is_no_model_type(images, tmp_path, monkeypatch):
+    """The first command of the manual makes a folder `vit` in the place it is run from."""
+    monkeypatch.chdir(tmp_path)
+    words = ["codec", "backbone", "--model", "vit-micro-16", "--data", images, "--out", "vit", "--epochs", 1]
+    assert orbitsim(monkeypatch, *words, "--batch-size", 8) == 0
+    assert (tmp_path / "vit" / "backbone" / "config.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "messages"),
     [
