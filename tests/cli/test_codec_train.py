@@ -50,7 +50,7 @@ def test_two_epochs_of_a_backbone_and_of_its_codecs(images, tmp_path, monkeypatc
     assert "0.250" in shown
     names = sorted(path.name for path in out.iterdir())
     assert names == ["backbone", "checkpoint.safetensors", "codec-cut001.safetensors", "codec-cut003.safetensors",
-                     "metrics.json"]  # fmt: skip
+                     "images.sha256", "metrics.json"]  # fmt: skip
     content = json.loads((out / "metrics.json").read_text())
     assert [entry["epoch"] for entry in content["epochs"]] == [0, 1, 2]
     assert content["best"]["keep_share"] == pytest.approx(0.25, rel=0.02)
