@@ -134,6 +134,7 @@ def _trained_specs(texts: list[str], data: list[str], seeds: list[int], *, there
             for i, folder in enumerate(data):
                 other = data[(i + 1) % len(data)]
                 place = pattern.replace("{data}", Path(other).name).replace("{seed}", str(seed))
-                if not there_only or any(Path(place).glob("codec-*.safetensors")):  # of some seeds there may be none yet
+                # Of some seeds there may be no training, or one that has not ended.
+                if not there_only or any(Path(place).glob("codec-*.safetensors")):
                     specs.append(RowSpec(folder, TrainedCodecs(place, name), seed, other))
     return specs

@@ -48,7 +48,10 @@ def table_record(rows: Sequence[Row], command: str) -> dict[str, Any]:
 
 
 def without_folders(value: Any) -> Any:
-    """Return plain data in whose texts paths from the root or from above are names: whose machine it was tells nobody anything."""
+    """Return plain data in whose texts paths from the root or from above are names.
+
+    Whose machine it was tells nobody anything.
+    """
     if isinstance(value, dict):
         return {key: without_folders(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
