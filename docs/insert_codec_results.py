@@ -1,9 +1,9 @@
 """Put results into docs/codecs.md: python docs/insert_codec_results.py DIR [DIR...].
 
-DIRs of `orbitsim codec table --out DIR` give the tables of methods, one for each model, kept as CSV; one of `orbitsim
-reproduce ... --out DIR` the
-figures and tables of the paper, whose results are also kept in traces/codec/results (what was measured image by image
-is left out) and whose pictures go to docs/images.
+DIRs of `orbitsim codec table --out DIR` give the tables of methods, one for each model, kept as CSV with a JSON file
+beside it that says where they come from; one of `orbitsim reproduce ... --out DIR` the figures and tables of the paper,
+whose results are also kept in traces/codec/results (what was measured image by image is left out) and whose pictures
+go to docs/images.
 """
 
 import csv
@@ -73,15 +73,22 @@ def section(name: str, result: dict) -> str:
 
 def methods_section(folder: Path) -> str:
     """Return the table of methods of a model, and its stages folded away; keep both as CSV."""
+    if not (folder / "about.json").is_file():
+        sys.exit(f"{folder}: about.json is missing; `orbitsim codec table --stored-only` writes it")
     with (folder / "methods.csv").open(newline="", encoding="utf-8") as file:
         models = sorted({row["model"] for row in csv.DictReader(file)})
     KEPT.mkdir(parents=True, exist_ok=True)
     stem = f"table-{models[0]}"
     for name in ("methods", "cuts"):
         shutil.copyfile(folder / f"{name}.csv", KEPT / f"{stem}-{name}.csv")
+    kept = [f"{stem}-{name}.csv" for name in ("methods", "cuts")]
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    text = json.dumps({"files": kept, **about}, indent=1, ensure_ascii=False)
+    (KEPT / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
     heading = f"### {' and '.join(f'`{model}`' for model in models)}, four codecs at once"
     methods = (folder / "methods.md").read_text(encoding="utf-8")
-    files = f"Numbers: `traces/codec/results/{stem}-methods.csv`, and by cut `{stem}-cuts.csv`."
+    files = f"Numbers: `traces/codec/results/{stem}-methods.csv`, and by cut `{stem}-cuts.csv`; seeds, versions, dates "
+    files += f"and trainings: `{stem}.json` there."
     stages = stages_table(folder / "cuts.csv")
     return f"{heading}\n\n{methods}\n{files}\n\nBytes after each stage, cut by cut:\n\n{stages}"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +24,8 @@ from orbitsim.cli.codec_options import (
     numbers,
     settings_of,
 )
-from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar
+from orbitsim.cli.codec_train import command_line
+from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar, warn
 from orbitsim.errors import InputError, OutputError, Problem
 
 NAME = "calibrate"
@@ -98,10 +97,10 @@ def command(
             codec, numbers(ratios, "--ratios", float), alone, len(experiment.cuts), settings_of(settings)
         )
         specs = cross_specs(data, sweep, numbers(seeds, "--seeds", int), within_folds=within_folds)
-        measured = measure_rows(experiment, specs, RowStore(rows / "rows"), report)
-        write_tables(rows, measured)
+        line = command_line()
+        measured = measure_rows(experiment, specs, RowStore(rows / "rows"), report, command=line, note=warn)
+        write_tables(rows, measured, line)
         title = f"{codec} codec at cuts {cuts} of {experiment.parts.name}"
-        line = shlex.join(["orbitsim", *sys.argv[1:]])
         content = table_data(name or out.stem, title, measured, sweep, command=line)
         text = measured_table_text(content)
     try:

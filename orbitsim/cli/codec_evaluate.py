@@ -26,7 +26,8 @@ from orbitsim.cli.codec_options import (
     numbers,
     settings_of,
 )
-from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar
+from orbitsim.cli.codec_train import command_line
+from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar, warn
 from orbitsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -103,9 +104,9 @@ def command(
         methods = _methods(codec, ratio, error, settings_of(settings), codec_dir)
         specs = [RowSpec(data, m, seed, calibration_data) for seed in numbers(seeds, "--seeds", int) for m in methods]
         store = RowStore((out or Path(stack.enter_context(tempfile.TemporaryDirectory()))) / "rows")
-        rows = measure_rows(experiment, specs, store, report)
+        rows = measure_rows(experiment, specs, store, report, command=command_line(), note=warn)
         if out is not None:
-            write_tables(out, rows)
+            write_tables(out, rows, command_line())
     methods_found, cuts_found = summarise(rows), cut_records(rows)
     print_evaluation(methods_found, cuts_found, fmt)
 
@@ -114,10 +115,12 @@ def print_evaluation(methods: list[dict[str, Any]], cuts: list[dict[str, Any]], 
     """Print what was measured: a table of methods and one of cuts, or records with both."""
     import pandas as pd
 
+    from orbitsim.neural.evaluation.table import marked_method
+
     shown = pd.DataFrame(
         {
             "data set": r["data"],
-            "method": r["method"],
+            "method": marked_method(r),
             "fp32 ratio": f"{r['ratio_fp32']:.2f}",
             "worst cut": f"{r['worst_cut_ratio']:.2f}",
             "fp16 ratio": f"{r['ratio_fp16']:.2f}",

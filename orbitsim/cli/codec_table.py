@@ -24,7 +24,8 @@ from orbitsim.cli.codec_options import (
     make_experiment,
     numbers,
 )
-from orbitsim.cli.terminal import Format, FormatOption, progress_bar
+from orbitsim.cli.codec_train import command_line
+from orbitsim.cli.terminal import Format, FormatOption, progress_bar, warn
 from orbitsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -105,10 +106,18 @@ def command(
         chosen = [method_of(text) for text in methods.split(",")] if methods else list(UNTRAINED)
         specs = cross_specs(data, chosen, all_seeds, within_folds=within_folds)
         specs += _trained_specs(trained or [], data, all_seeds, there_only=stored_only)
-        rows = measure_rows(experiment, specs, RowStore(out / "rows"), report, stored_only=stored_only)
+        rows = measure_rows(
+            experiment,
+            specs,
+            RowStore(out / "rows"),
+            report,
+            stored_only=stored_only,
+            command=command_line(),
+            note=warn,
+        )
         if not rows:
             raise InputError(Problem("--out", f"expected rows to make tables of, found none in {out / 'rows'}"))
-        write_tables(out, rows)
+        write_tables(out, rows, command_line())
     print_evaluation(summarise(rows), cut_records(rows), fmt)
 
 
@@ -125,6 +134,7 @@ def _trained_specs(texts: list[str], data: list[str], seeds: list[int], *, there
             for i, folder in enumerate(data):
                 other = data[(i + 1) % len(data)]
                 place = pattern.replace("{data}", Path(other).name).replace("{seed}", str(seed))
-                if not there_only or Path(place).is_dir():  # of some seeds there may be none
+                # Of some seeds there may be no training, or one that has not ended.
+                if not there_only or any(Path(place).glob("codec-*.safetensors")):
                     specs.append(RowSpec(folder, TrainedCodecs(place, name), seed, other))
     return specs

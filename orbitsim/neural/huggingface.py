@@ -104,6 +104,31 @@ def read_config(source: str | Path, settings: Mapping[str, Any] | None = None, *
         ) from error
 
 
+def config_of_type(model_type: str, settings: Mapping[str, Any] | None = None) -> Any:
+    """Return the configuration of a `model_type` with some values changed; no file or folder of that name is looked at.
+
+    Parameters
+    ----------
+    model_type : str
+        One of `known_model_types`.
+    settings : mapping, optional
+        Values to change.
+
+    Raises
+    ------
+    InputError
+        When the type is not known, has no such key, or refuses a value.
+    """
+    try:
+        with quiet():
+            return _with_settings({"model_type": model_type}, dict(settings or {}))
+    except InputError as error:
+        raise error.located(model_type) from error
+    except Exception as error:  # transformers raises what its configuration classes happen to raise
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(Problem("", f"expected a configuration of transformers: {reason}", model_type)) from error
+
+
 def _values(source: str | Path, path: Path, allow_download: bool) -> dict[str, Any]:
     """Return the values that a configuration states, `model_type` among them."""
     from transformers import PreTrainedConfig

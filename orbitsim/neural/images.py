@@ -5,6 +5,7 @@ A folder of images has one sub-folder per class (`forest/forest_001.jpg`); the c
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,20 @@ def image_folder(root: str | Path, *, per_class: int | None = None) -> ImageFold
     labels = [index for index, files in enumerate(kept.values()) for _ in files]
     files = tuple(file for group in kept.values() for file in group)
     return ImageFolder(folder, tuple(kept), files, np.array(labels, dtype=np.int64))
+
+
+def file_digests(folder: ImageFolder) -> tuple[str, ...]:
+    """Return the SHA-256 of the file of every image, in hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read.
+    """
+    try:
+        return tuple(hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.files)
+    except OSError as error:
+        raise InputError(Problem("", f"expected images that can be read: {error}", str(folder.root))) from error
 
 
 def stratified_folds(labels: IntArray, n_folds: int, seed: int) -> IntArray:

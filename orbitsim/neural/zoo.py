@@ -121,7 +121,7 @@ def load_model(
 
 
 def _default_config(model_type: str, changed: Mapping[str, Any]) -> Any:
-    config = huggingface.read_config(model_type, changed)
+    config = huggingface.config_of_type(model_type, changed)
     if not {"num_labels", "id2label"} & set(changed):
         config.num_labels = N_CLASSES  # a classifier of transformers has two unless told otherwise
     return config
@@ -161,7 +161,7 @@ def vit_config(architecture: Architecture, changed: Mapping[str, Any] | None = N
         "layer_norm_eps": 1e-6,
         "num_labels": a.n_classes,
     }
-    return huggingface.read_config("vit", {**values, **(changed or {})})
+    return huggingface.config_of_type("vit", {**values, **(changed or {})})
 
 
 def _own_module(

@@ -76,6 +76,62 @@ def test_evaluate_takes_codecs_that_training_saved(orbitsim, world, tmp_path):
     assert "--codec-dir" in err
 
 
+@pytest.fixture(scope="module")
+def trained(world, tmp_path_factory):
+    """Codecs of the cuts 1 and 3 that `orbitsim codec train` left, trained on the first folder."""
+    out = tmp_path_factory.mktemp("trained") / "cg"
+    words = ["codec", "train", "--model", world["model"], "--data", world["one"], "--cuts", "1,3", "--codec", "gumbel"]
+    words += ["--target-keep", "0.5", "--epochs", "1", "--no-accuracy", "--calibration-images", "16", "--out", str(out)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["orbitsim", *words])
+        assert run_app() == 0
+    return str(out)
+
+
+def test_trained_codecs_say_what_they_were_trained_on(orbitsim, world, trained, tmp_path):
+    base = ["--model", world["model"], *SMALL, "--cache", world["cache"], "--format", "json"]
+    code, out, err = orbitsim("codec", "evaluate", *base, "--data", world["one"], "--codec-dir", trained)
+    assert code == 0
+    (record,) = json.loads(out)
+    assert record["codecs_calibrated_on"] == "folder one (3 classes, 45 images)"
+    assert record["leak"] == "trained on the tested images"
+    assert "leak: cg on folder one" in err
+    arguments = ["codec", "table", *base, "--data", world["one"], "--data", world["two"], "--seeds", "1"]
+    arguments += ["--methods", "uniform", "--trained", f"mask={trained}", "--out", str(tmp_path)]
+    code, out, err = orbitsim(*arguments)
+    assert code == 0
+    found = {(r["data"], r["method"]): (r["codecs_calibrated_on"], r["leak"]) for r in json.loads(out)}
+    one, two = (f"folder {name} (3 classes, 45 images)" for name in ("one", "two"))
+    assert found[one, "mask"] == (one, "trained on the tested images")
+    assert found[two, "mask"] == (one, "")
+    assert found[one, "uniform"] == (two, "")
+    assert err.count("leak") == 1
+    code, out, _ = orbitsim(*arguments, "--stored-only", "--format", "table")
+    assert code == 0
+    assert "trained on the" in out
+
+
+@pytest.mark.parametrize(
+    ("cuts", "message"),
+    [("1,2", "cuts: expected codecs of the cuts 1, 2, found those of 1, 3"), ("2", "cuts: expected 1 codecs")],
+)
+def test_codecs_of_other_cuts_are_refused(orbitsim, world, trained, cuts, message):
+    arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL, "--cuts", cuts]
+    code, out, err = orbitsim(*arguments, "--cache", world["cache"], "--codec-dir", trained)
+    assert (code, out) == (2, "")
+    assert message in err.replace("\n", " ")
+    assert "Traceback" not in err
+
+
+def test_codecs_of_another_model_are_refused(orbitsim, world, trained, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({**tiny.CONFIG, "layerscale_value": 0.25}))
+    arguments = ["codec", "evaluate", "--model", str(other), "--data", world["one"], *SMALL, "--codec-dir", trained]
+    code, out, err = orbitsim(*arguments)
+    assert (code, out) == (2, "")
+    assert "model: expected codecs of other with the weights at hand" in err.replace("\n", " ")
+
+
 def test_table_goes_on_where_it_stopped(orbitsim, world, tmp_path):
     arguments = ["codec", "table", "--model", world["model"], "--data", world["one"], "--data", world["two"], *SMALL]
     arguments += ["--seeds", "1", "--cache", world["cache"], "--out", str(tmp_path), "--format", "json"]
@@ -89,7 +145,7 @@ def test_table_goes_on_where_it_stopped(orbitsim, world, tmp_path):
     assert len(json.loads(out)) == 6
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {
-        "methods.csv", "cuts.csv", "methods.md", "tables.json",
+        "methods.csv", "cuts.csv", "methods.md", "tables.json", "about.json",
     }  # fmt: skip
     assert (tmp_path / "methods.md").read_text().count("\n") == 8
 

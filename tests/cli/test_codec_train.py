@@ -50,7 +50,7 @@ def test_two_epochs_of_a_backbone_and_of_its_codecs(images, tmp_path, monkeypatc
     assert "0.250" in shown
     names = sorted(path.name for path in out.iterdir())
     assert names == ["backbone", "checkpoint.safetensors", "codec-cut001.safetensors", "codec-cut003.safetensors",
-                     "metrics.json"]  # fmt: skip
+                     "images.sha256", "metrics.json"]  # fmt: skip
     content = json.loads((out / "metrics.json").read_text())
     assert [entry["epoch"] for entry in content["epochs"]] == [0, 1, 2]
     assert content["best"]["keep_share"] == pytest.approx(0.25, rel=0.02)
@@ -70,6 +70,14 @@ def test_two_epochs_of_a_backbone_and_of_its_codecs(images, tmp_path, monkeypatc
     capsys.readouterr()
     assert orbitsim(monkeypatch, *words, "--resume", "--seed", 7) == 2
     assert "seed: expected 1 to go on with, got 7" in capsys.readouterr().err
+
+
+def test_a_folder_called_vit_is_no_model_type(images, tmp_path, monkeypatch):
+    """The first command of the manual makes a folder `vit` in the place it is run from."""
+    monkeypatch.chdir(tmp_path)
+    words = ["codec", "backbone", "--model", "vit-micro-16", "--data", images, "--out", "vit", "--epochs", 1]
+    assert orbitsim(monkeypatch, *words, "--batch-size", 8) == 0
+    assert (tmp_path / "vit" / "backbone" / "config.json").is_file()
 
 
 @pytest.mark.parametrize(

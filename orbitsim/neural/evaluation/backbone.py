@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
+from torch import nn
 
 from orbitsim.neural.huggingface import OneTensor, parts_of_model
 from orbitsim.neural.parts import ModelParts
@@ -38,8 +40,17 @@ def arithmetic(device: torch.device, precision: Precision) -> AbstractContextMan
 
 def weights_hash(parts: ModelParts) -> str:
     """Return sixteen hexadecimal digits that tell a model's weights from others'."""
+    return _hash_of(parts.chain)
+
+
+def blocks_hash(parts: ModelParts) -> str:
+    """Return sixteen hexadecimal digits that tell the weights of a model's blocks: the same with and without a head."""
+    return _hash_of(parts.blocks)
+
+
+def _hash_of(modules: Iterable[nn.Module]) -> str:
     digest = hashlib.sha256()
-    for part in parts.chain:
+    for part in modules:
         for name, tensor in sorted(part.state_dict().items()):
             values = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from orbitsim.errors import InputError, Problem
 from orbitsim.neural.evaluation.isotonic import MonotoneBand, monotone_band
 from orbitsim.neural.evaluation.methods import Method
 from orbitsim.neural.evaluation.row import Row
+from orbitsim.neural.evaluation.software import software_versions
 
 LEVELS = tuple(i / 20 for i in range(21))
 _DIGITS = 6
@@ -174,14 +173,13 @@ def _notes(alone: Mapping[int, object], cuts: Sequence[int], clean: float) -> st
 
 def _provenance(rows: Sequence[Row], command: str) -> dict[str, Any]:
     first = rows[0]
-    names = ("torch", "transformers", "numpy", "constriction", "scipy")
     ids = sorted({i for row in rows for group in row.codec_ids for i in group if i is not None})
     return {
         "model": first.facts["model"],
         "weights_sha256": first.facts["weights"],
         "data": list(dict.fromkeys(row.data for row in rows)),
         "data_keys": list(dict.fromkeys(row.data_key for row in rows)),
-        "codecs_calibrated_on": list(dict.fromkeys(row.calibration or "training folds" for row in rows)),
+        "codecs_calibrated_on": list(dict.fromkeys(row.calibrated_on for row in rows)),
         "codec": first.kind,
         "cuts": list(first.facts["cuts"]),
         "seeds": sorted({row.seed for row in rows}),
@@ -193,9 +191,5 @@ def _provenance(rows: Sequence[Row], command: str) -> dict[str, Any]:
         "codec_ids": ids,
         "command": command,
         "created_utc": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "versions": {
-            "orbitsim": __version__,
-            "python": platform.python_version(),
-            **{name: metadata.version(name) for name in names},
-        },
+        "versions": software_versions(),
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from orbitsim.errors import InputError, OutputError
 from orbitsim.neural.evaluation.backbone import Precision, arithmetic, weights_hash
-from orbitsim.neural.images import ImageFolder, batches, decode_images, normalised
+from orbitsim.neural.images import ImageFolder, batches, decode_images, file_digests, normalised
 from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.probe import pooled
 from orbitsim.neural.split import SplitModel
@@ -64,10 +64,16 @@ class CleanRun:
 def images_hash(folder: ImageFolder) -> str:
     """Return sixteen hexadecimal digits over the images' names and bytes, in order."""
     digest = hashlib.sha256()
-    for file in folder.files:
+    for file, value in zip(folder.files, file_digests(folder), strict=True):
         digest.update(f"{file.parent.name}/{file.name} ".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(bytes.fromhex(value))
     return digest.hexdigest()[:16]
+
+
+def clean_key(parts: ModelParts, cuts: tuple[int, ...], folder: ImageFolder, precision: Precision) -> str:
+    """Return what names a clean run: a hash of weights, images, first cut and arithmetic; nothing is computed."""
+    facts = [parts.name, weights_hash(parts), images_hash(folder), parts.input_shape[-1], cuts[0], precision]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def run_clean(
@@ -107,9 +113,7 @@ def run_clean(
     OutputError
         When the cache cannot be written.
     """
-    side = parts.input_shape[-1]
-    facts = [parts.name, weights_hash(parts), images_hash(folder), side, cuts[0], precision]
-    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    key = clean_key(parts, cuts, folder, precision)
     place = cache / f"clean-{key}"
     try:
         place.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,12 @@ def data_set_name(folder: Path, labels: NDArray[np.int64]) -> str:
     The two samples that this project measured on have names of their own; any other folder goes by its own name, its
     numbers of classes and images, and nothing more.
     """
-    n_classes, n = len(np.unique(labels)), len(labels)
-    known = _SUBSETS.get(folder.resolve().name)
+    return named_data(folder.resolve().name, len(np.unique(labels)), len(labels))
+
+
+def named_data(folder_name: str, n_classes: int, n: int) -> str:
+    """Return the name of so many images of so many classes from a folder of that name."""
+    known = _SUBSETS.get(folder_name)
     if known is not None and n_classes == known[0]:
         return known[2] if n == known[1] else f"{known[2]} ({n} of {known[1]} images)"
-    return f"folder {folder.resolve().name} ({n_classes} classes, {n} images)"
+    return f"folder {folder_name} ({n_classes} classes, {n} images)"

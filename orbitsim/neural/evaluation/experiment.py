@@ -16,14 +16,15 @@ from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs import Codec
 from orbitsim.neural.evaluation.backbone import Precision, weights_hash
 from orbitsim.neural.evaluation.calibration_sample import CalibrationSample, calibration_sample
-from orbitsim.neural.evaluation.clean_run import CleanRun, Report, quiet_report, run_clean
+from orbitsim.neural.evaluation.clean_run import CleanRun, Report, clean_key, quiet_report, run_clean
 from orbitsim.neural.evaluation.coded_run import CodedRun, run_coded
 from orbitsim.neural.evaluation.data_names import data_set_name
 from orbitsim.neural.evaluation.methods import Method, fit_method
 from orbitsim.neural.evaluation.probing import CrossValidatedProbe
 from orbitsim.neural.evaluation.row import Row
 from orbitsim.neural.evaluation.trained import TrainedCodecs
-from orbitsim.neural.images import image_folder
+from orbitsim.neural.evaluation.training_images import training_name
+from orbitsim.neural.images import ImageFolder, file_digests, image_folder
 from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.split import SplitModel
 
@@ -106,6 +107,9 @@ class Experiment:
         self.n_fitted, self.n_gradients = n_fitted, n_gradients
         self.weights = weights_hash(parts)
         self._clean: dict[str, CleanRun] = {}
+        self._images: dict[str, ImageFolder] = {}
+        self._digests: dict[str, tuple[str, ...]] = {}
+        self._keys: dict[str, str] = {}
         self._probes: dict[tuple[str, int], CrossValidatedProbe] = {}
         self._samples: dict[tuple[str, int], CalibrationSample] = {}
 
@@ -115,11 +119,33 @@ class Experiment:
             self._clean[data] = self._clean_of(self.parts, data)
         return self._clean[data]
 
+    def images(self, data: str) -> ImageFolder:
+        """Return the images of a folder that take part."""
+        if data not in self._images:
+            self._images[data] = image_folder(data, per_class=self.per_class)
+        return self._images[data]
+
+    def digests(self, data: str) -> tuple[str, ...]:
+        """Return the SHA-256 of the file of each of them."""
+        if data not in self._digests:
+            self._digests[data] = file_digests(self.images(data))
+        return self._digests[data]
+
+    def data_key(self, data: str) -> str:
+        """Return the key of the clean run on a folder, which need not have been computed."""
+        if data not in self._keys:
+            self._keys[data] = clean_key(self.parts, self.cuts, self.images(data), self.precision)
+        return self._keys[data]
+
+    def name_of(self, data: str) -> str:
+        """Return the true name of the images of a folder."""
+        return data_set_name(Path(data), self.images(data).labels)
+
     def _clean_of(self, parts: ModelParts, data: str) -> CleanRun:
         return run_clean(
             parts,
             self.cuts,
-            image_folder(data, per_class=self.per_class),
+            self.images(data),
             self.cache,
             precision=self.precision,
             device=self.device,
@@ -149,21 +175,23 @@ class Experiment:
     def run(self, spec: RowSpec) -> Row:
         """Measure one row."""
         begin = time.perf_counter()
+        if isinstance(spec.method, TrainedCodecs):
+            spec.method.check(self.cuts, self.parts)  # before hours are spent on clean features
         clean, probe = self.clean(spec.data), self.probe(spec.data, spec.seed)
         order = np.random.default_rng([spec.seed, 2]).permutation(len(clean))
         if isinstance(spec.method, TrainedCodecs):
             coded, found = self._trained(spec, clean, order)
             ids = [found["codec_ids"]]
+            calibration: str | None = training_name(found["provenance"])
         else:
             coded, found, ids = self._calibrated(spec, clean, order, probe)
+            calibration = None if spec.calibration_data is None else self.name_of(spec.calibration_data)
         staged = coded.stage_bytes
         return Row(
             name=spec.name,
-            data=data_set_name(Path(spec.data), clean.labels),
+            data=self.name_of(spec.data),
             data_key=clean.key,
-            calibration=None
-            if spec.calibration_data is None
-            else data_set_name(Path(spec.calibration_data), self.clean(spec.calibration_data).labels),
+            calibration=calibration,
             method=spec.method.label,
             kind=spec.method.kind,
             seed=spec.seed,
@@ -207,7 +235,7 @@ class Experiment:
         """Run trained codecs; errors and the probe are those of the clean run of the model itself."""
         method = spec.method
         assert isinstance(method, TrainedCodecs)  # noqa: S101 - told apart by the caller
-        codecs, tuned = method.load(self.cuts), method.backbone()
+        codecs, tuned = method.load(self.cuts, self.parts), method.backbone()
         if tuned is None:
             return self._coded(self.split, codecs, clean, order), method.describe()
         begun = self._clean_of(tuned, spec.data)  # its first stage may have learnt too

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.neural.evaluation.training_images import training_name
 
 ROW_VERSION = 1
 _ARRAYS = ("n_images", "coded_bytes", "clean_right", "coded_right")
+_ADDED = ("backbone_sha256", "calibration_key", "n_seen", "training", "measured_utc", "versions", "command")
 _SCALARS = (
     "name", "data", "data_key", "calibration", "method", "kind", "seed", "facts", "found", "codec_ids", "token_error",
-    "pooled_error", "value_bytes", "stage_ratio", "encode_s", "decode_s", "seconds",
+    "pooled_error", "value_bytes", "stage_ratio", "encode_s", "decode_s", "seconds", *_ADDED,
 )  # fmt: skip
 
 
@@ -54,6 +57,14 @@ class Row:
         Images and stream lengths. [1, byte]
     clean_right, coded_right : ndarray of bool, (n,)
         Which images were recognised.
+    backbone_sha256, calibration_key, n_seen, training
+        See `RowOrigin`; rows from before they were kept have none of what follows.
+    measured_utc : str or None
+        When it was measured, ISO 8601; of a row that does not say so when its file was written.
+    versions : dict or None
+        Of the packages it was measured with.
+    command : str or None
+        That measured it.
     """
 
     name: str
@@ -77,6 +88,20 @@ class Row:
     coded_bytes: NDArray[np.int64]
     clean_right: NDArray[np.bool_]
     coded_right: NDArray[np.bool_]
+    backbone_sha256: str | None = None
+    calibration_key: str | None = None
+    n_seen: int | None = None
+    training: dict[str, Any] | None = None
+    measured_utc: str | None = None
+    versions: dict[str, str] | None = None
+    command: str | None = None
+
+    @property
+    def calibrated_on(self) -> str:
+        """True name of the images codecs were trained or calibrated on: of trained ones as they themselves say."""
+        if self.kind == "trained":
+            return training_name(self.found.get("provenance") or {})
+        return self.calibration or "training folds"
 
     @property
     def cut_ratio(self) -> NDArray[np.float64]:
@@ -145,6 +170,9 @@ class RowStore:
             version = values.pop("version", None)
             if version != ROW_VERSION:
                 raise InputError(Problem("version", f"expected {ROW_VERSION}, got {version!r}", str(path)))
+            if values.get("measured_utc") is None:
+                written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                values["measured_utc"] = written.isoformat(timespec="seconds").replace("+00:00", "Z")
             with np.load(self.folder / f"{key}.npz", allow_pickle=False) as kept:
                 return Row(**values, **{name: kept[name] for name in _ARRAYS})
         except (OSError, ValueError, TypeError, KeyError) as error:

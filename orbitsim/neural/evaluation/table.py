@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,17 @@ from orbitsim.neural.evaluation.experiment import Experiment, RowSpec
 from orbitsim.neural.evaluation.intervals import paired_loss, wilson_interval
 from orbitsim.neural.evaluation.methods import Method
 from orbitsim.neural.evaluation.row import Row, RowStore
+from orbitsim.neural.evaluation.row_origin import RowOrigins, seen_words, stored_key
+from orbitsim.neural.evaluation.software import software_versions
+from orbitsim.neural.evaluation.table_record import table_record
 from orbitsim.neural.evaluation.trained import TrainedCodecs
+
+Note = Callable[[str, str], None]
+
+
+def quiet_note(_label: str, _message: str) -> None:
+    """Say nothing."""
+
 
 UNTRAINED = (
     Method("uniform", ratio=10.0),
@@ -36,19 +48,80 @@ def measure_rows(
     report: Report = quiet_report,
     *,
     stored_only: bool = False,
+    command: str = "",
+    note: Note = quiet_note,
 ) -> list[Row]:
-    """Return the rows of specifications: from the store, or measured and kept there; `stored_only` leaves those out."""
-    rows = []
+    """Return the rows of specifications: from the store, or measured and kept there; `stored_only` leaves those out.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What all rows share.
+    specs : sequence of RowSpec
+        The rows.
+    store : RowStore
+        Where rows are kept.
+    report, note : callable
+        Told of progress, and of what should be known: codecs that have seen the tested images, and rows that do not
+        say which images they were calibrated on.
+    stored_only : bool
+        Measure nothing.
+    command : str
+        Kept with the rows that are measured.
+
+    Raises
+    ------
+    InputError
+        With all trained codecs that do not belong to this model and these cuts.
+    """
+    if not stored_only:
+        _check_trained(experiment, specs)
+    origins, rows, n_silent = RowOrigins(experiment), [], 0
     for number, spec in enumerate(specs):
-        extra = spec.method.describe() if isinstance(spec.method, TrainedCodecs) else {}
-        facts = {**experiment.facts(), **({"codec_ids": extra["codec_ids"]} if extra else {})}
-        key = store.key(spec.name, facts, experiment.clean(spec.data).key)
+        origin = origins.of(spec)
+        key, is_former = stored_key(store, experiment, spec, origin)
         if not store.has(key) and not stored_only:
-            store.save(key, experiment.run(spec))
+            row = replace(experiment.run(spec), **origin.additions(), **_measured(command))
+            store.save(key, row)
         if store.has(key):
-            rows.append(store.load(key))
+            row = store.load(key)
+            rows.append(replace(row, n_seen=origin.n_seen, training=origin.training or row.training))
+            n_silent += is_former and not isinstance(spec.method, TrainedCodecs)
         report("rows", number + 1, len(specs))
+    if n_silent:
+        note(
+            "stored rows",
+            f"{n_silent} say which folder they were calibrated on, but not which bytes: taken as they are",
+        )
+    for label, message in dict.fromkeys(_leaks(rows)):
+        note(label, message)
     return rows
+
+
+def _check_trained(experiment: Experiment, specs: Sequence[RowSpec]) -> None:
+    """Raise an `InputError` with all that is wrong with trained codecs, before anything is measured."""
+    problems: list[Problem] = []
+    for method in dict.fromkeys(spec.method for spec in specs if isinstance(spec.method, TrainedCodecs)):
+        try:
+            method.check(experiment.cuts, experiment.parts)
+        except InputError as fault:
+            problems += fault.problems
+    if problems:
+        raise InputError(problems)
+
+
+def _measured(command: str) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {"measured_utc": now, "versions": software_versions(), "command": command or None}
+
+
+def _leaks(rows: Iterable[Row]) -> Iterator[tuple[str, str]]:
+    """Yield a warning for every row whose codecs have seen what they are tested on, or may have."""
+    for row in rows:
+        if words := seen_words(row):
+            yield "leak", f"{row.method} on {row.data}: {words}; accuracy and bytes are no test"
+        elif row.n_seen is None:
+            yield "origin", f"{row.method} on {row.data}: cannot tell whether the tested images were trained on"
 
 
 def cross_specs(
@@ -81,9 +154,10 @@ def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """
     groups: dict[tuple[str, str | None, str, str], list[Row]] = {}
     for row in rows:
-        groups.setdefault((row.data, row.calibration, row.method, json.dumps(row.facts, sort_keys=True)), []).append(
-            row
-        )
+        # The seeds of a training may have had different numbers of images: they are one method all the same.
+        calibration = None if row.kind == "trained" else row.calibration
+        facts = json.dumps([row.facts, seen_words(row)], sort_keys=True)
+        groups.setdefault((row.data, calibration, row.method, facts), []).append(row)
     return [_record(group) for group in groups.values()]
 
 
@@ -98,7 +172,8 @@ def _record(group: Sequence[Row]) -> dict[str, Any]:
     losses = 100.0 * (clean.mean(1) - coded.mean(1))
     return {
         "data": first.data,
-        "codecs_calibrated_on": first.calibration or "training folds",
+        "codecs_calibrated_on": "; ".join(dict.fromkeys(row.calibrated_on for row in group)),
+        "leak": seen_words(first),
         "model": first.facts["model"],
         "method": first.method,
         "n_seeds": len(group),
@@ -165,11 +240,16 @@ def markdown(records: Sequence[dict[str, Any]]) -> str:
         interval = f"{r['loss_points']:.2f} ({r['loss_low']:.2f} to {r['loss_high']:.2f})"
         ratio = f"{r['ratio_fp32']:.2f} ({r['worst_cut_ratio']:.2f}) | {r['ratio_fp16']:.2f}"
         lines.append(
-            f"| {r['data']} | {r['method']} | {r['n_seeds']} | {ratio} "
+            f"| {r['data']} | {marked_method(r)} | {r['n_seeds']} | {ratio} "
             f"| {r['token_error']:.4f} | {r['pooled_error']:.4f} | {100 * r['accuracy_clean']:.2f} % "
             f"| {100 * r['accuracy_coded']:.2f} % | {interval} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def marked_method(record: dict[str, Any]) -> str:
+    """Return the method of a record of `summarise`, with a mark where its codecs have seen the tested images."""
+    return f"{record['method']} ({record['leak']})" if record["leak"] else str(record["method"])
 
 
 def comma_separated(records: Sequence[dict[str, Any]]) -> str:
@@ -181,13 +261,14 @@ def comma_separated(records: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def write_tables(folder: Path, rows: Sequence[Row]) -> None:
-    """Write the table of methods and that of cuts into a folder, as CSV, JSON and Markdown."""
+def write_tables(folder: Path, rows: Sequence[Row], command: str = "") -> None:
+    """Write the table of methods and that of cuts into a folder, as CSV, JSON and Markdown, and what they rest on."""
     methods, cuts = summarise(rows), cut_records(rows)
     texts = {
         "methods.csv": comma_separated(methods),
         "cuts.csv": comma_separated(cuts),
         "methods.md": markdown(methods),
+        "about.json": json.dumps(table_record(rows, command), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "tables.json": json.dumps({"methods": methods, "cuts": cuts}, indent=1, allow_nan=False) + "\n",
     }
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ from typing import Any
 from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs import Codec, load_codec
 from orbitsim.neural.codecs.state_file import codec_provenance
-from orbitsim.neural.evaluation.backbone import evaluation_model
+from orbitsim.neural.evaluation.backbone import blocks_hash, evaluation_model
 from orbitsim.neural.parts import ModelParts
+from orbitsim.neural.training.artefacts import BACKBONE
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,39 @@ class TrainedCodecs:
         folder = Path(self.folder) / "backbone"
         return evaluation_model(str(folder)) if folder.is_dir() else None
 
-    def load(self, cuts: tuple[int, ...]) -> list[Codec | None]:
-        """Return the codecs, one for each cut."""
+    def load(self, cuts: tuple[int, ...], parts: ModelParts | None = None) -> list[Codec | None]:
+        """Return the codecs, one for each cut; see `check`."""
+        self.check(cuts, parts)
+        return [load_codec(file) for file in self.files()]
+
+    def check(self, cuts: tuple[int, ...], parts: ModelParts | None = None) -> None:
+        """Raise an `InputError` with everything that speaks against using the codecs at these cuts of a model.
+
+        Models are told apart by the weights of their blocks; codecs that do not name those by the model's name, unless
+        that is only the folder which every training of a backbone writes. Codecs that name neither are taken.
+
+        Parameters
+        ----------
+        cuts : tuple of int
+            Blocks before each cut, ascending.
+        parts : ModelParts, optional
+            The model, as it was before any fine-tuning.
+        """
         files = self.files()
+        origins = [codec_provenance(file).get("provenance") or {} for file in files]
+        found = [_cut(file, origin) for file, origin in zip(files, origins, strict=True)]
+        problems = []
         if len(files) != len(cuts):
-            raise InputError(
-                Problem("cuts", f"expected {len(cuts)} codecs, one for each cut, found {len(files)}", self.folder)
-            )
-        return [load_codec(file) for file in files]
+            message = f"expected {len(cuts)} codecs, one for each cut, found {len(files)}"
+            problems.append(Problem("cuts", message, self.folder))
+        elif any(cut not in (None, wanted) for cut, wanted in zip(found, cuts, strict=True)):
+            message = f"expected codecs of the cuts {_listed(cuts)}, found those of {_listed(found)}"
+            problems.append(Problem("cuts", message, self.folder))
+        if parts is not None and (model := _other_model(origins[0], parts)):
+            message = f"expected codecs of {parts.name} with the weights at hand, these were trained for {model}"
+            problems.append(Problem("model", message, self.folder))
+        if problems:
+            raise InputError(problems)
 
     def describe(self) -> dict[str, Any]:
         """Return where the codecs come from; JSON values."""
@@ -68,3 +96,25 @@ class TrainedCodecs:
             "settings": [header["settings"] for header in headers],
             "provenance": headers[0].get("provenance", {}),
         }
+
+
+def _cut(file: Path, origin: Mapping[str, Any]) -> int | None:
+    """Return the cut that a codec was trained for, as it says itself or as its file is called."""
+    if "cut" in origin:
+        return int(origin["cut"])
+    named = re.fullmatch(r"codec-cut(\d+)", file.stem)
+    return int(named[1]) if named else None
+
+
+def _listed(cuts: Sequence[int | None]) -> str:
+    return ", ".join("unknown" if cut is None else str(cut) for cut in cuts)
+
+
+def _other_model(origin: Mapping[str, Any], parts: ModelParts) -> str:
+    """Return what the model is called that codecs were trained for, where it is not the one at hand."""
+    name = origin.get("model")
+    if "blocks_sha256" in origin:
+        if origin["blocks_sha256"] == blocks_hash(parts):
+            return ""
+        return f"{name} with other weights" if name == parts.name else str(name)
+    return str(name) if name not in (None, parts.name, BACKBONE) else ""

@@ -59,7 +59,7 @@ def pretrained_stages(bench: Bench, plan: Plan, sets: Sequence[ImageSet]) -> lis
         if not kept.is_file():
             begun, cut, codecs = clean, split, []
             if isinstance(method, TrainedCodecs):
-                codecs, tuned = method.load(plan.pretrained_cuts), method.backbone()
+                codecs, tuned = method.load(plan.pretrained_cuts, parts), method.backbone()
                 if tuned is not None:  # its first stage has learnt too
                     begun = replace(clean, first=_clean(bench, plan, tuned, test, root).first)
                     cut = SplitModel(tuned, plan.pretrained_cuts).eval()

@@ -21,6 +21,7 @@ from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.training.loop import CHECKPOINT
 
 METRICS = "metrics.json"
+IMAGES = "images.sha256"
 BACKBONE = "backbone"
 
 
@@ -72,6 +73,15 @@ def write_metrics(folder: Path, content: Mapping[str, Any]) -> None:
         unfinished.replace(folder / METRICS)
     except OSError as fault:
         raise OutputError(f"{folder / METRICS}: cannot be written: {fault.strerror}") from fault
+
+
+def write_images(folder: Path, digests: Mapping[str, str]) -> None:
+    """Write which images a training saw, as `sha256sum` does: what is tested later can be told from them."""
+    try:
+        text = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+        (folder / IMAGES).write_text(text, encoding="utf-8")
+    except OSError as fault:
+        raise OutputError(f"{folder / IMAGES}: cannot be written: {fault.strerror}") from fault
 
 
 def save_backbone(parts: ModelParts, folder: Path) -> None:

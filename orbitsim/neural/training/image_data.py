@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from orbitsim.neural.images import (
     IntArray,
     augmented,
     decode_images,
+    file_digests,
     image_folder,
     normalised,
     stratified_split,
@@ -37,6 +39,8 @@ class ImageData:
         Classes.
     facts : dict
         What the data are, for the provenance: folder's name, numbers, digest over pixels and labels; JSON values.
+    digests : mapping
+        SHA-256 of the file of each image of either part, by class and name; empty for images without files.
     """
 
     classes: tuple[str, ...]
@@ -45,6 +49,7 @@ class ImageData:
     held_images: ByteArray
     held_labels: IntArray
     facts: dict[str, Any]
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def train_batch(self, samples: IntArray, augment: np.random.Generator | None) -> tuple[Tensor, Tensor]:
         """Return training images, augmented where a generator is given, as a model takes them, and their classes."""
@@ -83,7 +88,9 @@ def read_images(
     except ValueError as fault:
         raise InputError(Problem("", str(fault), str(folder))) from fault
     images = decode_images(listed.files, size_px)
-    return split_images(images, listed.labels, listed.classes, train, held, name=listed.root.resolve().name)
+    data = split_images(images, listed.labels, listed.classes, train, held, name=listed.root.resolve().name)
+    names = [f"{file.parent.name}/{file.name}" for file in listed.files]
+    return replace(data, digests=dict(zip(names, file_digests(listed), strict=True)))
 
 
 def split_images(

@@ -77,7 +77,7 @@ def small_vit(name: str, classes: tuple[str, ...], *, seed: int, dropout: float 
         "hidden_dropout_prob": dropout,
         "num_labels": len(classes),
     }
-    config = huggingface.read_config("vit", values)
+    config = huggingface.config_of_type("vit", values)
     config.id2label = dict(enumerate(classes))
     config.label2id = {label: number for number, label in enumerate(classes)}
     return huggingface.parts_of_config(config, name, seed=seed)

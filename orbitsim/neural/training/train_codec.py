@@ -13,6 +13,7 @@ from torch import Tensor
 
 from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs import save_codec
+from orbitsim.neural.evaluation.backbone import blocks_hash
 from orbitsim.neural.images import batches
 from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.probe import fit_probe, pooled
@@ -92,10 +93,11 @@ def train_codec(
     )
     artefacts.make_folder(out)
     parts.to(device, torch.float32)
+    blocks = blocks_hash(parts)  # before they learn: what is evaluated is this model
     task, facts = _task(request, parts, data, device, note, make_split, held_out_batch)
     history = run_task(task, request, data, out, keep=keep, resume=resume, device=device, report=report, note=note)
     task.split.codecs.eval()
-    return _write(request, out, task, parts, data, history, facts, command)
+    return _write(request, out, task, parts, data, history, {**facts, "blocks_sha256": blocks}, command)
 
 
 def _model(request: CodecRequest) -> ModelParts:
@@ -214,8 +216,16 @@ def _write(
     origin = artefacts.provenance(command, request.seed, data.facts)
     for cut, codec in zip(request.cuts, task.codecs, strict=True):
         assert codec is not None  # noqa: S101 (every cut has one)
-        about = {"cut": cut, "cuts": list(request.cuts), "model": parts.name, **origin}
+        about = {
+            "cut": cut,
+            "cuts": list(request.cuts),
+            "model": parts.name,
+            "blocks_sha256": facts["blocks_sha256"],
+            **origin,
+        }
         save_codec(codec.cpu(), artefacts.codec_file(out, cut), provenance=about)
+    if data.digests:
+        artefacts.write_images(out, data.digests)
     if request.finetune != "none":
         artefacts.save_backbone(parts, out / artefacts.BACKBONE)
     best = next(entry for entry in history if entry["best"])
