@@ -130,6 +130,7 @@ class TransformCodec(Codec):
 
     def models(self) -> tuple[ComponentModels, ComponentModels]:
         """Return the entropy models of the grid's components and of the prefix tokens'."""
+        self._look_at_state()
         return self._prepared()[1]
 
     def _made_models(self) -> tuple[ComponentModels, ComponentModels]:
@@ -141,14 +142,14 @@ class TransformCodec(Codec):
     def _write(self, x: Tensor) -> bytes:
         writer = SymbolWriter()
         planes = [plane.numpy() for plane in self._all_symbols(x)]
-        escapes = [models.write(writer, plane) for models, plane in zip(self.models(), planes, strict=True)]
+        escapes = [models.write(writer, plane) for models, plane in zip(self._prepared()[1], planes, strict=True)]
         write_escapes(writer, np.concatenate(escapes))
         return writer.to_bytes()
 
     def _read(self, reader: PayloadReader, shape: Shape) -> Tensor:
         symbols = SymbolReader(reader)
         rows = (shape[0] * self.grid.n_blocks, shape[0] * self.grid.n_prefix)
-        planes = [models.read(symbols, n) for models, n in zip(self.models(), rows, strict=True)]
+        planes = [models.read(symbols, n) for models, n in zip(self._prepared()[1], rows, strict=True)]
         plan = self._plan()
         read_escapes(symbols, planes, plan.largest_symbol)
         symbols.end()
@@ -189,7 +190,7 @@ class TransformCodec(Codec):
         return self._prepared()[0]
 
     def _prepared(self) -> tuple[ExactTransform, tuple[ComponentModels, ComponentModels]]:
-        """Return round trip and models, made again only when a tensor of the codec has been written to or replaced."""
+        """Return round trip and models, made again only when the state was found to be another one."""
         versions = self._versions()
         if self._known_plan is None or self._known_plan[0] != versions:
             models = self._made_models()
@@ -217,6 +218,7 @@ class TransformCodec(Codec):
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coefficients of a mini-batch, in steps: of the grid (blocks, components), of the prefix tokens."""
+        self._look_at_state()
         plan = self._plan()
         parts = [plan.coefficients(x[part]) for part in self._parts(x.shape)]
         grid, prefix = (torch.cat([plane.flatten(0, 1) for plane in planes]) for planes in zip(*parts, strict=True))
