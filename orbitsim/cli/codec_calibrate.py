@@ -25,9 +25,12 @@ from orbitsim.cli.codec_options import (
     make_experiment,
     numbers,
     settings_of,
+    told_by_option,
 )
 from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar
 from orbitsim.errors import InputError, OutputError, Problem
+
+_OPTIONS = {"codec": "--codec", "ratio": "--ratios", "cut_ratio": "--cut-ratios", "keep": "--set keep"}
 
 NAME = "calibrate"
 EXAMPLE = (
@@ -74,6 +77,7 @@ def command(
     if out.suffix != ".toml":
         raise InputError(Problem("--out", f"expected a file that ends in .toml, got {str(out)!r}"))
     with ExitStack() as stack:
+        stack.enter_context(told_by_option(_OPTIONS))
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,

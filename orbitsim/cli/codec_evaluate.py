@@ -25,6 +25,7 @@ from orbitsim.cli.codec_options import (
     make_experiment,
     numbers,
     settings_of,
+    told_by_option,
 )
 from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar
 from orbitsim.errors import InputError, Problem
@@ -32,6 +33,8 @@ from orbitsim.errors import InputError, Problem
 if TYPE_CHECKING:
     from orbitsim.neural.evaluation.methods import Method
     from orbitsim.neural.evaluation.trained import TrainedCodecs
+
+_OPTIONS = {"codec": "--codec", "ratio": "--ratio", "error": "--error", "keep": "--set keep"}
 
 NAME = "evaluate"
 EXAMPLE = (
@@ -82,6 +85,7 @@ def command(
 ) -> None:
     """Measure codecs on images: accuracy clean and coded, feature error, real bytes at every cut, seconds."""
     with ExitStack() as stack:
+        stack.enter_context(told_by_option(_OPTIONS))
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,

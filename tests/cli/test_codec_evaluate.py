@@ -126,6 +126,25 @@ def test_calibrate_writes_a_table_that_scenarios_can_name(orbitsim, world, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("arguments", "option", "bound"),
+    [
+        (["--codec", "transform", "--ratio", "5000"], "--ratio: expected at most ", "got 5000"),
+        (["--codec", "transform", "--error", "1e-9"], "--error: expected at least ", "got 1e-09"),
+        (["--codec", "uniform", "--ratio", "4000"], "--ratio: expected at most ", "got 4000"),
+        (["--codec", "topk", "--ratio", "1.01"], "--ratio: expected at least ", "got 1.01"),
+    ],
+)
+def test_a_target_out_of_reach_is_named_with_its_option_and_bound(orbitsim, world, arguments, option, bound):
+    base = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL, "--cache", world["cache"]]
+    code, out, err = orbitsim(*base, "--calibration-data", world["two"], *arguments)
+    assert code == 2
+    assert option in err
+    assert bound in err
+    assert "calibration images" in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--ratio", "x"], "--ratio: expected numbers"),
