@@ -24,13 +24,19 @@ from orbitsim.cli.codec_options import (
     ThreadsOption,
     make_experiment,
     numbers,
+    settings_by_option,
     settings_of,
     told_by_option,
 )
 from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar
 from orbitsim.errors import InputError, OutputError, Problem
 
-_OPTIONS = {"codec": "--codec", "ratio": "--ratios", "cut_ratio": "--cut-ratios", "keep": "--set keep"}
+_OPTIONS = {
+    "codec": "--codec",
+    "ratio": "--ratios",
+    "cut_ratio": "--cut-ratios",
+    **settings_by_option("keep", "step", "width"),
+}
 
 NAME = "calibrate"
 EXAMPLE = (

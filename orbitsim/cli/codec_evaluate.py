@@ -24,6 +24,7 @@ from orbitsim.cli.codec_options import (
     ThreadsOption,
     make_experiment,
     numbers,
+    settings_by_option,
     settings_of,
     told_by_option,
 )
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from orbitsim.neural.evaluation.methods import Method
     from orbitsim.neural.evaluation.trained import TrainedCodecs
 
-_OPTIONS = {"codec": "--codec", "ratio": "--ratio", "error": "--error", "keep": "--set keep"}
+_OPTIONS = {"codec": "--codec", "ratio": "--ratio", "error": "--error", **settings_by_option("keep", "step", "width")}
 
 NAME = "evaluate"
 EXAMPLE = (

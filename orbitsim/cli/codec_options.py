@@ -68,6 +68,11 @@ def told_by_option(options: Mapping[str, str]) -> Iterator[None]:
         raise InputError(Problem(options.get(p.key, p.key), p.message, p.source) for p in error.problems) from error
 
 
+def settings_by_option(*names: str) -> dict[str, str]:
+    """Return how the command line calls settings of codecs."""
+    return {name: f"--set {name}" for name in names}
+
+
 def settings_of(texts: list[str] | None) -> dict[str, Any]:
     """Return settings of a codec given as KEY=VALUE."""
     settings: dict[str, Any] = {}

@@ -47,7 +47,7 @@ def state_checksum(tensors: Iterable[Tensor]) -> int:
         n_summed = octets.numel() // (_WORD_BYTES * _COLUMNS) * _WORD_BYTES * _COLUMNS
         if n_summed and octets.storage_offset() % _WORD_BYTES == 0:
             sums = octets[:n_summed].view(torch.int64).view(-1, _COLUMNS).sum(0)
-            checksum = zlib.crc32(sums.cpu().numpy(), checksum)
+            checksum = zlib.crc32(sums.cpu().numpy().tobytes(), checksum)
             octets = octets[n_summed:]
-        checksum = zlib.crc32(octets.cpu().numpy(), checksum)
+        checksum = zlib.crc32(octets.cpu().numpy().tobytes(), checksum)
     return checksum

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from orbitsim.errors import InputError, Problem
+from orbitsim.errors import InputError
 from orbitsim.neural.codecs.base import Codec, Shape, SizeParts, fixed_shape_fault, n_packed_bytes
 from orbitsim.neural.codecs.component_models import (
     DROPPED,
@@ -28,9 +28,10 @@ from orbitsim.neural.codecs.component_models import (
     read_escapes,
     write_escapes,
 )
-from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
+from orbitsim.neural.codecs.entropy import MAX_SYMBOLS, SymbolReader, SymbolWriter
 from orbitsim.neural.codecs.exact_transform import ExactTransform
 from orbitsim.neural.codecs.rates import laplace_bin_bits
+from orbitsim.neural.codecs.setting_faults import SettingFaults
 from orbitsim.neural.codecs.straight_through import straight_through
 from orbitsim.neural.codecs.stream import PayloadReader
 from orbitsim.neural.codecs.token_grid import TokenGrid, cosine_matrix, token_grid
@@ -70,9 +71,12 @@ class TransformCodec(Codec):
         super().__init__()
         self.grid = grid if isinstance(grid, TokenGrid) else token_grid(grid)
         n_components = n_channels if n_components is None else n_components
-        if not 0 < n_components <= n_channels:
-            fault = f"expected a number from 1 to the {n_channels} channels, got {n_components!r}"
-            raise InputError(Problem("n_components", fault, "codec transform"))
+        faults = SettingFaults(f"codec {self.kind}")
+        if faults.whole("n_channels", n_channels, 1):
+            faults.whole("n_components", n_components, 1, n_channels)
+        faults.whole("n_classes", n_classes, 1)
+        faults.whole("n_levels", n_levels, 1, MAX_SYMBOLS // 2 - 1)  # both signs, zero and the escape
+        faults.raise_any()
         self.n_channels, self.n_components = n_channels, n_components
         self.n_classes, self.n_levels = n_classes, n_levels
         n_grid = self.grid.block_size * n_components

@@ -13,6 +13,7 @@ from torch import Tensor
 from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs import Codec, fit_codec
 from orbitsim.neural.codecs.elementwise import ElementwiseCodec
+from orbitsim.neural.codecs.setting_faults import is_number
 from orbitsim.neural.evaluation.backbone import Precision, arithmetic
 from orbitsim.neural.evaluation.calibration_sample import CalibrationSample
 from orbitsim.neural.evaluation.setting_search import UnreachableError, find_setting
@@ -70,6 +71,10 @@ class Method:
             problems.append(Problem("keep", f"expected a share to keep, or a target, for {self.kind}"))
         if self.kind == "identity" and (self.ratio is not None or self.error is not None):
             problems.append(Problem("codec", "expected no target for identity"))
+        for name in ("step", "width"):
+            value = self.settings.get(name, 1.0)
+            if not (is_number(value) and value > 0.0):
+                problems.append(Problem(name, f"expected a finite number above 0, got {value!r}"))
         if problems:
             raise InputError(problems)
 
