@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from orbitsim.errors import InputError
 from orbitsim.neural.codecs.identifier import codec_id, state_checksum
 from orbitsim.neural.codecs.straight_through import straight_through
-from orbitsim.neural.codecs.stream import DTYPES, Header, PayloadReader, StreamError, pack, unpack
+from orbitsim.neural.codecs.stream import DTYPES, Header, PayloadReader, StreamError, pack, size_fault, unpack
 
 Shape = tuple[int, int, int]
 
@@ -132,13 +132,17 @@ class Codec(nn.Module, ABC):
         Raises
         ------
         InputError
-            If type or shape do not fit, or a value is NaN or infinite.
+            If type or shape do not fit, a value is NaN or infinite, or there are more than 2**25 values (and more than
+            64 for each byte of payload), which no decoder takes.
         """
         self._check(tensor)
         _check_finite(tensor)
         self._look_at_state()
         with torch.no_grad(), _full_precision(tensor):
             payload = self._write(tensor.to(torch.float32)) if tensor.numel() else b""
+        fault = size_fault(_shape(tensor), len(payload))
+        if fault:
+            raise InputError(f"{fault}: encode smaller mini-batches")
         return pack(Header(self.number, self._id(), tensor.dtype, _shape(tensor)), payload)
 
     def decode(self, data: bytes) -> Tensor:
@@ -160,6 +164,9 @@ class Codec(nn.Module, ABC):
                 f"expected a stream of the codec {self.kind} in state {self.codec_id}, got {header.codec_id.hex()}"
             )
         self._check_shape(header.shape, StreamError)
+        fault = size_fault(header.shape, len(payload))
+        if fault:
+            raise StreamError(fault)
         reader = PayloadReader(payload)
         if 0 in header.shape:
             restored = torch.zeros(header.shape, device=self._place.device)
