@@ -29,7 +29,8 @@ from orbitsim.cli.codec_options import (
     told_by_option,
 )
 from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar
-from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.errors import InputError, Problem
+from orbitsim.results.files import check_file, whole_file
 
 _OPTIONS = {
     "codec": "--codec",
@@ -70,6 +71,7 @@ def command(
     within_folds: Annotated[
         bool, typer.Option("--within-folds", help="Fit codecs in the training folds, not on the next data set.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing codec table.")] = False,
     cache: CacheOption = None,
     per_class: PerClassOption = None,
     batch_size: BatchSizeOption = 64,
@@ -82,6 +84,7 @@ def command(
     """Sweep ratios on images, fit accuracy over bytes, and write a codec table."""
     if out.suffix != ".toml":
         raise InputError(Problem("--out", f"expected a file that ends in .toml, got {str(out)!r}"))
+    check_file(out, force=force)  # before hours of measuring
     with ExitStack() as stack:
         stack.enter_context(told_by_option(_OPTIONS))
         report = stack.enter_context(progress_bar())
@@ -114,12 +117,8 @@ def command(
         line = shlex.join(["orbitsim", *sys.argv[1:]])
         content = table_data(name or out.stem, title, measured, sweep, command=line)
         text = measured_table_text(content)
-    try:
-        unfinished = out.with_name(out.name + ".part")
+    with whole_file(out, force=force) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     _print(content, fmt)
 
 

@@ -75,6 +75,9 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Keep every row there; a second call goes on.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace tables in --out that have more than this call measures.")
+    ] = False,
     cache: CacheOption = None,
     per_class: PerClassOption = None,
     batch_size: BatchSizeOption = 64,
@@ -102,11 +105,14 @@ def command(
             keep=stack.enter_context,
         )
         from orbitsim.neural.evaluation.experiment import RowSpec
+        from orbitsim.neural.evaluation.kept_tables import check_tables
         from orbitsim.neural.evaluation.row import RowStore
         from orbitsim.neural.evaluation.table import cut_records, measure_rows, summarise, write_tables
 
         methods = _methods(codec, ratio, error, settings_of(settings), codec_dir)
         specs = [RowSpec(data, m, seed, calibration_data) for seed in numbers(seeds, "--seeds", int) for m in methods]
+        if out is not None and not force:
+            check_tables(out, experiment, specs)
         store = RowStore((out or Path(stack.enter_context(tempfile.TemporaryDirectory()))) / "rows")
         rows = measure_rows(experiment, specs, store, report)
         if out is not None:

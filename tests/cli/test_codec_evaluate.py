@@ -59,6 +59,47 @@ def test_evaluate_prints_methods_and_cuts(orbitsim, world):
     assert "+ entropy coded" in out
 
 
+def test_evaluate_goes_on_in_its_folder_but_drops_no_row_of_its_tables(orbitsim, world, tmp_path):
+    out = tmp_path / "evaluated"
+    arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
+    arguments += ["--calibration-data", world["two"], "--cache", world["cache"], "--codec", "uniform"]
+    arguments += ["--out", str(out), "--format", "json"]
+    code, first, _ = orbitsim(*arguments, "--set", "bits=4")
+    assert code == 0
+    tables = {name: (out / name).read_bytes() for name in ("tables.json", "methods.csv", "cuts.csv", "methods.md")}
+    stamps = {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()}
+    code, again, _ = orbitsim(*arguments, "--set", "bits=4")  # the same call goes on: all is there
+    assert code == 0
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()} == stamps
+    code, _, err = orbitsim(*arguments, "--set", "bits=5")
+    assert code == 2
+    assert "--out: holds tables with what this call does not measure: uniform-bits-4 on the folder one" in err
+    assert "--force" in err
+    assert {name: (out / name).read_bytes() for name in tables} == tables
+    assert {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()} == stamps
+    code, _, _ = orbitsim(*arguments, "--set", "bits=4", "--seeds", "1,2")  # adds a seed, loses nothing
+    assert code == 0
+    code, _, err = orbitsim(*arguments, "--set", "bits=4")
+    assert code == 2
+    code, _, _ = orbitsim(*arguments, "--set", "bits=5", "--force")
+    assert code == 0
+    assert [r["method"] for r in json.loads((out / "tables.json").read_text())["methods"]] == ["uniform-bits-5"]
+    assert stamps.keys() <= set((out / "rows").iterdir())
+    (out / "tables.json").write_text("{")
+    code, _, err = orbitsim(*arguments, "--set", "bits=5")
+    assert code == 2
+    assert "cannot be read" in err
+
+
+def test_evaluate_that_fails_leaves_no_folder(orbitsim, world, tmp_path):
+    arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
+    arguments += ["--calibration-data", world["two"], "--cache", world["cache"], "--out", str(tmp_path / "new")]
+    code, _, _ = orbitsim(*arguments, "--codec", "topk", "--set", "keep=0")
+    assert code == 2
+    assert not (tmp_path / "new").exists()
+
+
 def test_evaluate_takes_codecs_that_training_saved(orbitsim, world, tmp_path):
     from orbitsim.neural.codecs import make_codec, save_codec
 
@@ -116,8 +157,14 @@ def test_calibrate_writes_a_table_that_scenarios_can_name(orbitsim, world, tmp_p
     assert list(table.provenance["seeds"]) == [1, 2]
     assert table.provenance["codecs_calibrated_on"] != []
     assert [record["ratio"] for record in json.loads(printed)] == list(table.ratio)
-    code, _, _ = orbitsim(*arguments, "--cut-ratios", "6,14")
+    written = out.read_bytes()
+    code, _, err = orbitsim(*arguments, "--cut-ratios", "6,14")
+    assert code == 2
+    assert "--force" in err
+    assert out.read_bytes() == written
+    code, _, _ = orbitsim(*arguments, "--cut-ratios", "6,14", "--force")
     assert code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.toml", "rows"]
     table = catalog.codec_table(out)
     assert [curve.after_blocks for curve in table.cuts] == [(1,), (3,)]
     assert "worst cut" in table.notes

@@ -19,6 +19,7 @@ from orbitsim.neural.evaluation.methods import Method
 from orbitsim.neural.evaluation.row import Row, RowStore
 from orbitsim.neural.evaluation.trained import TrainedCodecs
 
+TABLES = "tables.json"
 UNTRAINED = (
     Method("uniform", ratio=10.0),
     Method("topk", settings={"keep": 0.2, "bits": 8}),
@@ -188,7 +189,7 @@ def write_tables(folder: Path, rows: Sequence[Row]) -> None:
         "methods.csv": comma_separated(methods),
         "cuts.csv": comma_separated(cuts),
         "methods.md": markdown(methods),
-        "tables.json": json.dumps({"methods": methods, "cuts": cuts}, indent=1, allow_nan=False) + "\n",
+        TABLES: json.dumps({"methods": methods, "cuts": cuts}, indent=1, allow_nan=False) + "\n",
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
