@@ -22,11 +22,21 @@ from orbitsim.cli.codec_options import (
     ThreadsOption,
     make_experiment,
     numbers,
+    settings_by_option,
     settings_of,
+    told_by_option,
 )
 from orbitsim.cli.codec_train import command_line
 from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar, warn
-from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.errors import InputError, Problem
+from orbitsim.results.files import check_file, whole_file
+
+_OPTIONS = {
+    "codec": "--codec",
+    "ratio": "--ratios",
+    "cut_ratio": "--cut-ratios",
+    **settings_by_option("keep", "step", "width"),
+}
 
 NAME = "calibrate"
 EXAMPLE = (
@@ -60,6 +70,7 @@ def command(
     within_folds: Annotated[
         bool, typer.Option("--within-folds", help="Fit codecs in the training folds, not on the next data set.")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing codec table.")] = False,
     cache: CacheOption = None,
     per_class: PerClassOption = None,
     batch_size: BatchSizeOption = 64,
@@ -72,7 +83,9 @@ def command(
     """Sweep ratios on images, fit accuracy over bytes, and write a codec table."""
     if out.suffix != ".toml":
         raise InputError(Problem("--out", f"expected a file that ends in .toml, got {str(out)!r}"))
+    check_file(out, force=force)  # before hours of measuring
     with ExitStack() as stack:
+        stack.enter_context(told_by_option(_OPTIONS))
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,
@@ -103,12 +116,8 @@ def command(
         title = f"{codec} codec at cuts {cuts} of {experiment.parts.name}"
         content = table_data(name or out.stem, title, measured, sweep, command=line)
         text = measured_table_text(content)
-    try:
-        unfinished = out.with_name(out.name + ".part")
+    with whole_file(out, force=force) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written: {error.strerror or error}") from error
     _print(content, fmt)
 
 

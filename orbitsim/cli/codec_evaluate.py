@@ -24,7 +24,9 @@ from orbitsim.cli.codec_options import (
     ThreadsOption,
     make_experiment,
     numbers,
+    settings_by_option,
     settings_of,
+    told_by_option,
 )
 from orbitsim.cli.codec_train import command_line
 from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar, warn
@@ -33,6 +35,8 @@ from orbitsim.errors import InputError, Problem
 if TYPE_CHECKING:
     from orbitsim.neural.evaluation.methods import Method
     from orbitsim.neural.evaluation.trained import TrainedCodecs
+
+_OPTIONS = {"codec": "--codec", "ratio": "--ratio", "error": "--error", **settings_by_option("keep", "step", "width")}
 
 NAME = "evaluate"
 EXAMPLE = (
@@ -72,6 +76,9 @@ def command(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Keep every row there; a second call goes on.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace tables in --out that have more than this call measures.")
+    ] = False,
     cache: CacheOption = None,
     per_class: PerClassOption = None,
     batch_size: BatchSizeOption = 64,
@@ -83,6 +90,7 @@ def command(
 ) -> None:
     """Measure codecs on images: accuracy clean and coded, feature error, real bytes at every cut, seconds."""
     with ExitStack() as stack:
+        stack.enter_context(told_by_option(_OPTIONS))
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,
@@ -98,11 +106,14 @@ def command(
             keep=stack.enter_context,
         )
         from orbitsim.neural.evaluation.experiment import RowSpec
+        from orbitsim.neural.evaluation.kept_tables import check_tables
         from orbitsim.neural.evaluation.row import RowStore
         from orbitsim.neural.evaluation.table import cut_records, measure_rows, summarise, write_tables
 
         methods = _methods(codec, ratio, error, settings_of(settings), codec_dir)
         specs = [RowSpec(data, m, seed, calibration_data) for seed in numbers(seeds, "--seeds", int) for m in methods]
+        if out is not None and not force:
+            check_tables(out, experiment, specs)
         store = RowStore((out or Path(stack.enter_context(tempfile.TemporaryDirectory()))) / "rows")
         rows = measure_rows(experiment, specs, store, report, command=command_line(), note=warn)
         if out is not None:

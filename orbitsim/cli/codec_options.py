@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -56,6 +57,20 @@ def numbers(text: str, option: str, kind: type[Value]) -> list[Value]:
     if len(set(found)) != len(found):
         raise InputError(Problem(option, f"expected each number once, got {text!r}"))
     return found
+
+
+@contextmanager
+def told_by_option(options: Mapping[str, str]) -> Iterator[None]:
+    """Name in errors the options of the command line in place of what the library calls them."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(Problem(options.get(p.key, p.key), p.message, p.source) for p in error.problems) from error
+
+
+def settings_by_option(*names: str) -> dict[str, str]:
+    """Return how the command line calls settings of codecs."""
+    return {name: f"--set {name}" for name in names}
 
 
 def settings_of(texts: list[str] | None) -> dict[str, Any]:

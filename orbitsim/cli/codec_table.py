@@ -23,6 +23,7 @@ from orbitsim.cli.codec_options import (
     ThreadsOption,
     make_experiment,
     numbers,
+    told_by_option,
 )
 from orbitsim.cli.codec_train import command_line
 from orbitsim.cli.terminal import Format, FormatOption, progress_bar, warn
@@ -30,6 +31,8 @@ from orbitsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from orbitsim.neural.evaluation.experiment import RowSpec
+
+_OPTIONS = {"codec": "--methods", "ratio": "--methods", "error": "--methods", "keep": "--methods"}
 
 NAME = "table"
 EXAMPLE = (
@@ -77,6 +80,7 @@ def command(
 ) -> None:
     """Measure methods on data sets, every row kept as it is done, and print them side by side."""
     with ExitStack() as stack:
+        stack.enter_context(told_by_option(_OPTIONS))
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,

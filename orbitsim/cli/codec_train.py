@@ -22,7 +22,6 @@ EXAMPLE = (
     "--target-ratio 25 --out codecs[/bold] · [bold]orbitsim codec train --model vit/backbone --data images --cuts 2,4 "
     "--codec gumbel --target-keep 0.2 --epochs 10 --finetune all --out masks[/bold]"
 )
-_ALIASES = {"quantise": "uniform", "quantize": "uniform"}
 
 
 def command(
@@ -124,7 +123,7 @@ def command(
         model=model,
         data=data,
         cuts=chosen_cuts,
-        codec=_ALIASES.get(codec, codec),
+        codec=codec,
         settings=chosen_settings,
         target_keep=target_keep,
         sparsity_weight=sparsity_weight,

@@ -59,6 +59,47 @@ def test_evaluate_prints_methods_and_cuts(orbitsim, world):
     assert "+ entropy coded" in out
 
 
+def test_evaluate_goes_on_in_its_folder_but_drops_no_row_of_its_tables(orbitsim, world, tmp_path):
+    out = tmp_path / "evaluated"
+    arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
+    arguments += ["--calibration-data", world["two"], "--cache", world["cache"], "--codec", "uniform"]
+    arguments += ["--out", str(out), "--format", "json"]
+    code, first, _ = orbitsim(*arguments, "--set", "bits=4")
+    assert code == 0
+    tables = {name: (out / name).read_bytes() for name in ("tables.json", "methods.csv", "cuts.csv", "methods.md")}
+    stamps = {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()}
+    code, again, _ = orbitsim(*arguments, "--set", "bits=4")  # the same call goes on: all is there
+    assert code == 0
+    assert again == first
+    assert {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()} == stamps
+    code, _, err = orbitsim(*arguments, "--set", "bits=5")
+    assert code == 2
+    assert "--out: holds tables with what this call does not measure: uniform-bits-4 on the folder one" in err
+    assert "--force" in err
+    assert {name: (out / name).read_bytes() for name in tables} == tables
+    assert {path: path.stat().st_mtime_ns for path in (out / "rows").iterdir()} == stamps
+    code, _, _ = orbitsim(*arguments, "--set", "bits=4", "--seeds", "1,2")  # adds a seed, loses nothing
+    assert code == 0
+    code, _, err = orbitsim(*arguments, "--set", "bits=4")
+    assert code == 2
+    code, _, _ = orbitsim(*arguments, "--set", "bits=5", "--force")
+    assert code == 0
+    assert [r["method"] for r in json.loads((out / "tables.json").read_text())["methods"]] == ["uniform-bits-5"]
+    assert stamps.keys() <= set((out / "rows").iterdir())
+    (out / "tables.json").write_text("{")
+    code, _, err = orbitsim(*arguments, "--set", "bits=5")
+    assert code == 2
+    assert "cannot be read" in err
+
+
+def test_evaluate_that_fails_leaves_no_folder(orbitsim, world, tmp_path):
+    arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
+    arguments += ["--calibration-data", world["two"], "--cache", world["cache"], "--out", str(tmp_path / "new")]
+    code, _, _ = orbitsim(*arguments, "--codec", "topk", "--set", "keep=0")
+    assert code == 2
+    assert not (tmp_path / "new").exists()
+
+
 def test_evaluate_takes_codecs_that_training_saved(orbitsim, world, tmp_path):
     from orbitsim.neural.codecs import make_codec, save_codec
 
@@ -172,8 +213,14 @@ def test_calibrate_writes_a_table_that_scenarios_can_name(orbitsim, world, tmp_p
     assert list(table.provenance["seeds"]) == [1, 2]
     assert table.provenance["codecs_calibrated_on"] != []
     assert [record["ratio"] for record in json.loads(printed)] == list(table.ratio)
-    code, _, _ = orbitsim(*arguments, "--cut-ratios", "6,14")
+    written = out.read_bytes()
+    code, _, err = orbitsim(*arguments, "--cut-ratios", "6,14")
+    assert code == 2
+    assert "--force" in err
+    assert out.read_bytes() == written
+    code, _, _ = orbitsim(*arguments, "--cut-ratios", "6,14", "--force")
     assert code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.toml", "rows"]
     table = catalog.codec_table(out)
     assert [curve.after_blocks for curve in table.cuts] == [(1,), (3,)]
     assert "worst cut" in table.notes
@@ -182,12 +229,33 @@ def test_calibrate_writes_a_table_that_scenarios_can_name(orbitsim, world, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("arguments", "option", "bound"),
+    [
+        (["--codec", "transform", "--ratio", "5000"], "--ratio: expected at most ", "got 5000"),
+        (["--codec", "transform", "--error", "1e-9"], "--error: expected at least ", "got 1e-09"),
+        (["--codec", "uniform", "--ratio", "4000"], "--ratio: expected at most ", "got 4000"),
+        (["--codec", "topk", "--ratio", "1.01"], "--ratio: expected at least ", "got 1.01"),
+    ],
+)
+def test_a_target_out_of_reach_is_named_with_its_option_and_bound(orbitsim, world, arguments, option, bound):
+    base = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL, "--cache", world["cache"]]
+    code, out, err = orbitsim(*base, "--calibration-data", world["two"], *arguments)
+    assert code == 2
+    assert option in err
+    assert bound in err
+    assert "calibration images" in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--ratio", "x"], "--ratio: expected numbers"),
         (["--ratio", "5,5"], "each number once"),
         (["--set", "bits"], "KEY=VALUE"),
-        (["--codec", "zip"], "expected one of identity"),
+        (["--codec", "zip"], "--codec: expected one of identity"),
+        (["--set", "step=abc"], "--set step: expected a finite number above 0, got 'abc'"),
+        (["--set", "width=-1", "--codec", "uniform"], "--set width: expected a finite number above 0, got -1"),
         (["--data", "nowhere", "--set", "bits=4", "--codec", "uniform"], "sub-folder of images per class"),
         (["--cuts", "9", "--set", "bits=4", "--codec", "uniform"], "whole numbers from 1 to 3"),
     ],

@@ -13,7 +13,11 @@ pytest.importorskip("transformers")
 pytest.importorskip("constriction")
 Image = pytest.importorskip("PIL.Image")
 
+from neural.evaluation import tiny  # noqa: E402
+
 from orbitsim.cli.app import run_app  # noqa: E402
+
+TINY = ["--model", "tiny-dinov2.json", "--calibration-images", "4", "--no-accuracy"]
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,14 @@ def images(tmp_path_factory):
             pixels[:, :, channel] += 60
             Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(root / name / f"{number:02d}.png")
     return root
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Return a folder with the configuration of a tiny model."""
+    folder = tmp_path_factory.mktemp("models")
+    tiny.write_model(folder)
+    return folder
 
 
 def orbitsim(monkeypatch, *words):
@@ -89,9 +101,17 @@ def test_a_folder_called_vit_is_no_model_type(images, tmp_path, monkeypatch):
         (["--cuts", "1", "--codec", "transform", "--target-keep", "0.2"], ["--target-keep"]),
         (["--cuts", "2,1", "--codec", "topk", "--model", "vit-b", "--device", "cpu:x"], ["device"]),
         (["--cuts", "2", "--codec", "topk", "--model", "no-such-model"], ["expected a model"]),
+        (["--cuts", "2", *TINY, "--codec", "topk", "--set", "keep=abc"],
+         ["keep: expected a share above 0 and at most 1, got 'abc'"]),
+        (["--cuts", "2", *TINY, "--codec", "transform", "--set", "step=0"], ["--set step: expected a finite"]),
+        (["--cuts", "2", *TINY, "--codec", "transform", "--set", "n_classes=0"], ["n_classes: expected a whole"]),
+        (["--cuts", "2", *TINY, "--codec", "transform", "--target-ratio", "9000"],
+         ["--target-ratio: expected at most", "got 9000"]),
+        (["--cuts", "2", "--codec", "quantize-me"], ["--codec: expected one of identity, ", "quantise"]),
     ],
 )  # fmt: skip
-def test_bad_input_ends_with_one_clear_error(images, tmp_path, monkeypatch, capsys, words, messages):
+def test_bad_input_ends_with_one_clear_error(images, models, tmp_path, monkeypatch, capsys, words, messages):
+    monkeypatch.chdir(models)
     assert orbitsim(monkeypatch, "codec", "train", "--data", images, "--out", tmp_path / "out", *words) == 2
     shown = capsys.readouterr().err
     for message in messages:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from orbitsim.errors import InputError
-from orbitsim.neural.codecs.identifier import codec_id
+from orbitsim.neural.codecs.identifier import codec_id, state_checksum
 from orbitsim.neural.codecs.straight_through import straight_through
-from orbitsim.neural.codecs.stream import DTYPES, Header, PayloadReader, StreamError, pack, unpack
+from orbitsim.neural.codecs.stream import DTYPES, Header, PayloadReader, StreamError, pack, size_fault, unpack
 
 Shape = tuple[int, int, int]
 
@@ -57,6 +57,10 @@ class Codec(nn.Module, ABC):
 
     A subclass defines the kind and its number, its settings, and how a float32 tensor becomes a payload, comes back,
     and is imitated with gradients. Everything else (checks, types, header, checksum, identity) is here.
+
+    The state may be changed in any way between two calls: each call that needs what is derived from it (identity,
+    exact matrices, tables) looks first whether the tensors are what they were, by torch's count of writes and by a
+    checksum, and derives it again if not. During a call it must stay as it is.
     """
 
     kind: ClassVar[str]
@@ -67,6 +71,7 @@ class Codec(nn.Module, ABC):
         self.register_buffer("_place", torch.zeros(()), persistent=False)  # says on which device the codec lives
         self._place: Tensor
         self._known_id: tuple[object, bytes] | None = None
+        self._checksum = 0  # of the state, when the present call began
 
     # What a subclass defines
 
@@ -113,6 +118,7 @@ class Codec(nn.Module, ABC):
     @property
     def codec_id(self) -> str:
         """Sixteen hexadecimal digits: the hash of kind, settings and shared state, carried by every stream."""
+        self._look_at_state()
         return self._id().hex()
 
     def encode(self, tensor: Tensor) -> bytes:
@@ -126,12 +132,17 @@ class Codec(nn.Module, ABC):
         Raises
         ------
         InputError
-            If type or shape do not fit, or a value is NaN or infinite.
+            If type or shape do not fit, a value is NaN or infinite, or there are more than 2**25 values (and more than
+            64 for each byte of payload), which no decoder takes.
         """
         self._check(tensor)
         _check_finite(tensor)
+        self._look_at_state()
         with torch.no_grad(), _full_precision(tensor):
             payload = self._write(tensor.to(torch.float32)) if tensor.numel() else b""
+        fault = size_fault(_shape(tensor), len(payload))
+        if fault:
+            raise InputError(f"{fault}: encode smaller mini-batches")
         return pack(Header(self.number, self._id(), tensor.dtype, _shape(tensor)), payload)
 
     def decode(self, data: bytes) -> Tensor:
@@ -147,11 +158,15 @@ class Codec(nn.Module, ABC):
             raise StreamError(
                 f"expected a stream of the codec {self.kind} (kind {self.number}), got kind {header.kind}"
             )
+        self._look_at_state()
         if header.codec_id != self._id():
             raise StreamError(
                 f"expected a stream of the codec {self.kind} in state {self.codec_id}, got {header.codec_id.hex()}"
             )
         self._check_shape(header.shape, StreamError)
+        fault = size_fault(header.shape, len(payload))
+        if fault:
+            raise StreamError(fault)
         reader = PayloadReader(payload)
         if 0 in header.shape:
             restored = torch.zeros(header.shape, device=self._place.device)
@@ -184,6 +199,7 @@ class Codec(nn.Module, ABC):
                 restored, bits = self._train(x, with_rate)
                 return _cast(restored, tensor.dtype), bits
             _check_finite(tensor)
+            self._look_at_state()
             with torch.no_grad():
                 hard = self._hard(x.detach())
             restored = straight_through(hard, self._soft(x)) if torch.is_grad_enabled() else hard
@@ -199,16 +215,20 @@ class Codec(nn.Module, ABC):
         }
 
     def _id(self) -> bytes:
-        """Return the identity, hashed again only when a tensor of the codec has been written to or replaced."""
+        """Return the identity, hashed again only when the state was found to be another one."""
         versions = self._versions()
         if self._known_id is None or self._known_id[0] != versions:
             self._known_id = (versions, codec_id(self.kind, self.settings(), self.wire_state()))
         return self._known_id[1]
 
     def _versions(self) -> object:
-        """Return what changes when a tensor of the codec is written to or replaced."""
+        """Return what changes when a tensor of the codec is replaced or written to, its memory included."""
         tensors = (*self.parameters(), *self.buffers())
-        return tuple((id(t), t.data_ptr(), t._version) for t in tensors)  # noqa: SLF001 (torch has no public name)
+        return self._checksum, tuple((id(t), t.data_ptr(), _n_writes(t)) for t in tensors)
+
+    def _look_at_state(self) -> None:
+        """Note the contents of the state, once at the beginning of each call that uses it."""
+        self._checksum = state_checksum((*self.parameters(), *self.buffers()))
 
     def _check(self, tensor: Tensor) -> None:
         if tensor.dtype not in DTYPES.values():
@@ -246,6 +266,11 @@ def fixed_shape_fault(shape: Shape, n_tokens: int | None, n_channels: int | None
 def n_packed_bytes(n_values: int, bits_per_value: float) -> int:
     """Return the bytes that values of a fixed number of bits fill."""
     return int(np.ceil(n_values * bits_per_value / 8))
+
+
+def _n_writes(tensor: Tensor) -> int:
+    """Return how often torch saw a tensor written to; it does not count for those made in inference mode."""
+    return 0 if tensor.is_inference() else tensor._version  # noqa: SLF001 (torch has no public name)
 
 
 def _shape(tensor: Tensor) -> Shape:

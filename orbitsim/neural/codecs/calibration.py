@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -12,7 +13,8 @@ from orbitsim.neural.codecs.base import Codec
 from orbitsim.neural.codecs.elementwise import ElementwiseCodec
 from orbitsim.neural.codecs.gumbel import GumbelCodec
 from orbitsim.neural.codecs.registry import make_codec
-from orbitsim.neural.codecs.token_grid import token_grid
+from orbitsim.neural.codecs.setting_faults import SettingFaults
+from orbitsim.neural.codecs.token_grid import TokenGrid, token_grid
 from orbitsim.neural.codecs.transform_fit import fit_transform
 
 _LOGIT_SPREAD = 2.0  # standard deviation of fitted logits: a mask that training can still change
@@ -40,11 +42,15 @@ def fit_codec(kind: str, x: Tensor, gradient: Tensor | None = None, **settings: 
         )
     with torch.no_grad():
         if kind == "transform":
-            if isinstance(settings.get("grid"), dict):
+            _check_names(settings)
+            if settings.get("grid") is not None and not isinstance(settings["grid"], TokenGrid):
                 settings["grid"] = token_grid(settings["grid"])
             return fit_transform(x, gradient, **settings)
         keep = settings.pop("keep", None) if kind == "gumbel" else None
+        if keep is not None:
+            _check_share(keep)
         if kind != "identity":
+            _check_form(kind, x, settings)
             settings = {"n_tokens": x.shape[1], "n_channels": x.shape[2], **settings}
         codec = make_codec(kind, **settings)
         if isinstance(codec, ElementwiseCodec):
@@ -85,8 +91,7 @@ def mask_logits(cost: Tensor, keep: float) -> Tensor:
     keep : float
         Share above zero, in (0, 1]. [1]
     """
-    if not 0.0 < keep <= 1.0:
-        raise InputError(Problem("keep", f"expected a share above 0 and at most 1, got {keep!r}"))
+    _check_share(keep)
     n = cost.numel()
     rank = torch.empty(n, dtype=torch.float64, device=cost.device)
     rank[cost.flatten().argsort(descending=True, stable=True)] = torch.arange(
@@ -109,3 +114,30 @@ def _calibrate(codec: ElementwiseCodec, x: Tensor, gradient: Tensor | None, keep
         ranges = codec.measured(values, codec.kept(values))
         codec.low.copy_(ranges.low)
         codec.high.copy_(ranges.high)
+
+
+def _check_names(settings: dict[str, Any]) -> None:
+    parameters = inspect.signature(fit_transform).parameters.values()
+    known = sorted(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)
+    problems = [
+        Problem(f"codec.{name}", f"unknown setting of the codec transform; expected one of {', '.join(known)}")
+        for name in settings
+        if name not in known
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _check_share(keep: float) -> None:
+    faults = SettingFaults("mask")
+    faults.share("keep", keep)
+    faults.raise_any()
+
+
+def _check_form(kind: str, x: Tensor, settings: dict[str, Any]) -> None:
+    """Raise if settings name other numbers of tokens and channels than the activations have."""
+    faults = SettingFaults(f"codec {kind}")
+    for name, n in (("n_tokens", x.shape[1]), ("n_channels", x.shape[2])):
+        if settings.get(name, n) != n:
+            faults.add(name, f"expected {n}, as the activations have, got {settings[name]!r}")
+    faults.raise_any()

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from orbitsim.errors import InputError, Problem
+from orbitsim.errors import InputError
 from orbitsim.neural.codecs.base import Codec, Shape, SizeParts, fixed_shape_fault, n_packed_bytes
 from orbitsim.neural.codecs.channel_models import read_codes, write_codes
 from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
 from orbitsim.neural.codecs.quantiser import MAX_BITS, MIN_BITS, Ranges, dequantise, measure_ranges, quantise, with_zero
 from orbitsim.neural.codecs.rates import laplace_bin_bits, laplace_fit
+from orbitsim.neural.codecs.setting_faults import SettingFaults
 from orbitsim.neural.codecs.straight_through import straight_through
 from orbitsim.neural.codecs.stream import PayloadReader, StreamError
 
@@ -57,9 +58,19 @@ class ElementwiseCodec(Codec):
         n_channels: int | None = None,
     ) -> None:
         super().__init__()
-        problems = _setting_problems(bits, ranges, calibrated, centred, n_tokens, n_channels)
-        if problems:
-            raise InputError(problems).located(f"codec {self.kind}")
+        faults = SettingFaults(f"codec {self.kind}")
+        faults.whole("bits", bits, MIN_BITS, MAX_BITS)
+        faults.choice("ranges", ranges, RANGE_KINDS)
+        for name, flag in (("calibrated", calibrated), ("centred", centred), ("signed_zero", signed_zero)):
+            faults.flag(name, flag)
+        for name, number in (("n_tokens", n_tokens), ("n_channels", n_channels)):
+            if number is not None:
+                faults.whole(name, number, 1)
+        if calibrated is True and ranges == "channel" and n_channels is None:
+            faults.add("n_channels", "expected the number of channels, for a calibrated range of each")
+        if centred is True and (n_tokens is None or n_channels is None):
+            faults.add("centred", "expected n_tokens and n_channels with it, for a mean of each")
+        faults.raise_any()
         self.bits, self.ranges, self.calibrated, self.centred = bits, ranges, calibrated, centred
         self.signed_zero = signed_zero
         self.n_tokens, self.n_channels = n_tokens, n_channels
@@ -269,18 +280,3 @@ def _places(mask: Tensor | None, shape: Shape) -> _Places:
 def _ranges_to_bytes(ranges: Ranges) -> bytes:
     ends = np.stack([ranges.low.cpu().numpy().reshape(-1), ranges.high.cpu().numpy().reshape(-1)])
     return ends.astype("<f4").tobytes()
-
-
-def _setting_problems(
-    bits: int, ranges: str, calibrated: bool, centred: bool, n_tokens: int | None, n_channels: int | None
-) -> list[Problem]:
-    problems = []
-    if bits not in range(MIN_BITS, MAX_BITS + 1):
-        problems.append(Problem("bits", f"expected a whole number from {MIN_BITS} to {MAX_BITS}, got {bits!r}"))
-    if ranges not in RANGE_KINDS:
-        problems.append(Problem("ranges", f"expected one of {', '.join(RANGE_KINDS)}, got {ranges!r}"))
-    if calibrated and ranges == "channel" and n_channels is None:
-        problems.append(Problem("n_channels", "expected the number of channels, for a calibrated range of each"))
-    if centred and (n_tokens is None or n_channels is None):
-        problems.append(Problem("centred", "expected n_tokens and n_channels with it, for a mean of each"))
-    return problems

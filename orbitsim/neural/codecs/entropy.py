@@ -109,7 +109,7 @@ class SymbolReader:
     """Takes groups of symbols from the bytes of a `SymbolWriter`, in the order in which they were added."""
 
     def __init__(self, reader: PayloadReader) -> None:
-        self._modes = _modes_from_bytes(reader)
+        self._n_modes, self._modes = _modes_from_bytes(reader)
         self._next = 0
         self._tables = PayloadReader(reader.take(reader.varint()))
         words = reader.array("<u4", reader.varint()).astype(np.uint32)
@@ -122,9 +122,9 @@ class SymbolReader:
         _check_alphabet(n_symbols)
         if not n or n_symbols == 1:
             return np.zeros(n, dtype=np.int32)
-        if self._next >= len(self._modes):
+        if self._next >= self._n_modes:
             raise StreamError("the codec stream has fewer groups of symbols than its codec expects")
-        mode = self._modes[self._next]
+        mode = self._modes[self._next % len(self._modes)]
         self._next += 1
         if mode == KNOWN and known is None:
             raise StreamError("the codec stream names a calibrated table that its codec does not have")
@@ -138,7 +138,7 @@ class SymbolReader:
     def end(self) -> None:
         """Raise if groups, tables or coded words are left."""
         self._tables.end()
-        if self._next != len(self._modes) or not self._coder.is_empty():
+        if self._next != self._n_modes or not self._coder.is_empty():
             raise StreamError("the codec stream has more symbols than its codec expects")
 
     def _take_adaptive(self, n: int, n_symbols: int, known: Weights | None) -> NDArray[np.int32]:
@@ -231,15 +231,16 @@ def _modes_to_bytes(modes: list[int]) -> bytes:
     return varint(2 * len(modes) + 1) + packed
 
 
-def _modes_from_bytes(reader: PayloadReader) -> list[int]:
+def _modes_from_bytes(reader: PayloadReader) -> tuple[int, list[int]]:
+    """Return the number of modes, and them, or the one that all are: a forged number takes no memory."""
     n, differ = divmod(reader.varint(), 2)
     if not n:
-        return []
+        return 0, []
     if not differ:
         (mode,) = reader.take(1)
         if mode > FLAT:
             raise StreamError(f"expected a model from {KNOWN} to {FLAT} in the codec stream, got {mode}")
-        return [mode] * n
+        return n, [mode]
     packed = np.frombuffer(reader.take(-(-n // 4)), dtype=np.uint8)
     modes: list[int] = (packed[:, None] >> np.array([0, 2, 4, 6], dtype=np.uint8) & 3).ravel()[:n].tolist()
-    return modes
+    return n, modes

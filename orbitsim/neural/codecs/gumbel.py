@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from orbitsim.neural.codecs.base import Shape
 from orbitsim.neural.codecs.elementwise import ElementwiseCodec
 from orbitsim.neural.codecs.entropy import SymbolReader
+from orbitsim.neural.codecs.setting_faults import SettingFaults, is_number
 from orbitsim.neural.codecs.straight_through import straight_through
 
 
@@ -41,7 +42,15 @@ class GumbelCodec(ElementwiseCodec):
     number = 3
 
     def __init__(self, *, n_tokens: int, n_channels: int, initial_logit: float = 1.0, **quantisation: Any) -> None:
-        super().__init__(n_tokens=n_tokens, n_channels=n_channels, **quantisation)
+        faults = SettingFaults(f"codec {self.kind}")
+        form: dict[str, Any] = {"n_tokens": n_tokens, "n_channels": n_channels}
+        for name, number in form.items():
+            if number is None:  # which other codecs allow
+                faults.whole(name, number, 1)
+        if not is_number(initial_logit):
+            faults.add("initial_logit", f"expected a finite number, got {initial_logit!r}")
+        with faults.and_those_inside():
+            super().__init__(**form, **quantisation)
         self.logits = nn.Parameter(torch.full((n_tokens, n_channels), float(initial_logit)))
         self.register_buffer("temperature", torch.ones(()))
         self.temperature: Tensor

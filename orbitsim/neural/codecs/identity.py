@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from orbitsim.errors import InputError
+from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs.base import Codec, Shape, SizeParts
 from orbitsim.neural.codecs.stream import PayloadReader
 
@@ -29,8 +29,8 @@ class IdentityCodec(Codec):
 
     def __init__(self, bits: int = 32) -> None:
         super().__init__()
-        if bits not in (16, 32):
-            raise InputError(f"expected bits 16 or 32 of the identity codec, got {bits!r}")
+        if not isinstance(bits, int) or bits not in (16, 32):
+            raise InputError(Problem("bits", f"expected 16 or 32, got {bits!r}", f"codec {self.kind}"))
         self.bits = bits
 
     def settings(self) -> dict[str, Any]:

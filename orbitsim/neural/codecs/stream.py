@@ -5,6 +5,7 @@ The layout is written out in ``docs/codec-stream.md``.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ OVERHEAD_BYTES = _HEADER.size + _CHECKSUM.size
 DTYPES: dict[int, torch.dtype] = {0: torch.float32, 1: torch.float16, 2: torch.bfloat16}
 _DTYPE_CODES = {dtype: code for code, dtype in DTYPES.items()}
 _VARINT_BYTES = 9  # 63 bits
+# Symbols that are all alike take no bits, so no payload is too short for any number of values: what a few forged bytes
+# can ask for has a limit instead, far above real mini-batches (64 of a ViT-G/14: 2.5e7 values) and ratios (256 here).
+FREE_VALUES = 1 << 25
+VALUES_PER_BYTE = 64
 
 
 class StreamError(InputError):
@@ -87,6 +92,15 @@ def unpack(data: bytes) -> tuple[Header, bytes]:
         raise StreamError(f"expected a type from {sorted(DTYPES)} and a zero after it, got {dtype} and {reserved}")
     header = Header(kind, codec_id, DTYPES[dtype], (shape[0], shape[1], shape[2]))
     return header, data[_HEADER.size : -_CHECKSUM.size]
+
+
+def size_fault(shape: tuple[int, int, int], n_payload_bytes: int) -> str:
+    """Return what is wrong with a tensor of more values than a payload may stand for; empty if nothing is."""
+    # Dimensions of zero count as one: the strides of an empty tensor can overflow, too.
+    n, most = math.prod(max(side, 1) for side in shape), max(FREE_VALUES, VALUES_PER_BYTE * n_payload_bytes)
+    if n <= most:
+        return ""
+    return f"expected at most {most} values in a stream with {n_payload_bytes} bytes of payload, got shape {shape}"
 
 
 def varint(value: int) -> bytes:

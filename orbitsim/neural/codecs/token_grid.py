@@ -38,7 +38,7 @@ class TokenGrid:
         problems = [
             Problem(name, f"expected a whole number of at least {low}, got {getattr(self, name)!r}")
             for name, low in lowest.items()
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < low
+            if type(getattr(self, name)) is not int or getattr(self, name) < low
         ]
         if problems:
             raise InputError(problems).located("token grid")
@@ -104,8 +104,11 @@ class TokenGrid:
 def token_grid(attributes: dict[str, int]) -> TokenGrid:
     """Return the grid of named attributes, as settings hold them."""
     names = TokenGrid.__slots__
+    if not isinstance(attributes, dict):
+        raise InputError(Problem("grid", f"expected a number for each of {', '.join(names)}, got {attributes!r}"))
     if set(attributes) != set(names):
-        raise InputError(Problem("grid", f"expected {', '.join(names)}, got {', '.join(attributes) or 'nothing'}"))
+        given = ", ".join(map(str, attributes)) or "nothing"
+        raise InputError(Problem("grid", f"expected {', '.join(names)}, got {given}"))
     return TokenGrid(**attributes)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs.base import Shape
 from orbitsim.neural.codecs.elementwise import ElementwiseCodec
 from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
 from orbitsim.neural.codecs.places import read_places, write_places
+from orbitsim.neural.codecs.setting_faults import SettingFaults, is_number
 
 
 class TopKCodec(ElementwiseCodec):
@@ -31,9 +31,10 @@ class TopKCodec(ElementwiseCodec):
     number = 4
 
     def __init__(self, *, keep: float = 0.2, **quantisation: Any) -> None:
-        if not 0.0 < keep <= 1.0:
-            raise InputError(Problem("keep", f"expected a share above 0 and at most 1, got {keep!r}", "codec topk"))
-        super().__init__(**quantisation)
+        faults = SettingFaults(f"codec {self.kind}")
+        faults.share("keep", keep)
+        with faults.and_those_inside():
+            super().__init__(**quantisation)
         self.keep = float(keep)
 
     def settings(self) -> dict[str, Any]:
@@ -87,10 +88,11 @@ class RandomTopKCodec(TopKCodec):
     number = 5
 
     def __init__(self, *, chance: float = 0.1, keep: float = 0.2, **quantisation: Any) -> None:
-        if not 0.0 <= chance < 1.0:
-            fault = f"expected a share of at least 0 and below 1, got {chance!r}"
-            raise InputError(Problem("chance", fault, "codec random-topk"))
-        super().__init__(keep=keep, **quantisation)
+        faults = SettingFaults(f"codec {self.kind}")
+        if not (is_number(chance) and 0.0 <= chance < 1.0):
+            faults.add("chance", f"expected a share of at least 0 and below 1, got {chance!r}")
+        with faults.and_those_inside():
+            super().__init__(keep=keep, **quantisation)
         self.chance = float(chance)
         self.generator: torch.Generator | None = None  # of the training noise; torch's own where there is none
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from orbitsim.errors import InputError, Problem
+from orbitsim.errors import InputError
 from orbitsim.neural.codecs.base import Codec, Shape, SizeParts, fixed_shape_fault, n_packed_bytes
 from orbitsim.neural.codecs.component_models import (
     DROPPED,
@@ -28,9 +28,10 @@ from orbitsim.neural.codecs.component_models import (
     read_escapes,
     write_escapes,
 )
-from orbitsim.neural.codecs.entropy import SymbolReader, SymbolWriter
+from orbitsim.neural.codecs.entropy import MAX_SYMBOLS, SymbolReader, SymbolWriter
 from orbitsim.neural.codecs.exact_transform import ExactTransform
 from orbitsim.neural.codecs.rates import laplace_bin_bits
+from orbitsim.neural.codecs.setting_faults import SettingFaults
 from orbitsim.neural.codecs.straight_through import straight_through
 from orbitsim.neural.codecs.stream import PayloadReader
 from orbitsim.neural.codecs.token_grid import TokenGrid, cosine_matrix, token_grid
@@ -70,9 +71,12 @@ class TransformCodec(Codec):
         super().__init__()
         self.grid = grid if isinstance(grid, TokenGrid) else token_grid(grid)
         n_components = n_channels if n_components is None else n_components
-        if not 0 < n_components <= n_channels:
-            fault = f"expected a number from 1 to the {n_channels} channels, got {n_components!r}"
-            raise InputError(Problem("n_components", fault, "codec transform"))
+        faults = SettingFaults(f"codec {self.kind}")
+        if faults.whole("n_channels", n_channels, 1):
+            faults.whole("n_components", n_components, 1, n_channels)
+        faults.whole("n_classes", n_classes, 1)
+        faults.whole("n_levels", n_levels, 1, MAX_SYMBOLS // 2 - 1)  # both signs, zero and the escape
+        faults.raise_any()
         self.n_channels, self.n_components = n_channels, n_components
         self.n_classes, self.n_levels = n_classes, n_levels
         n_grid = self.grid.block_size * n_components
@@ -130,6 +134,7 @@ class TransformCodec(Codec):
 
     def models(self) -> tuple[ComponentModels, ComponentModels]:
         """Return the entropy models of the grid's components and of the prefix tokens'."""
+        self._look_at_state()
         return self._prepared()[1]
 
     def _made_models(self) -> tuple[ComponentModels, ComponentModels]:
@@ -141,14 +146,14 @@ class TransformCodec(Codec):
     def _write(self, x: Tensor) -> bytes:
         writer = SymbolWriter()
         planes = [plane.numpy() for plane in self._all_symbols(x)]
-        escapes = [models.write(writer, plane) for models, plane in zip(self.models(), planes, strict=True)]
+        escapes = [models.write(writer, plane) for models, plane in zip(self._prepared()[1], planes, strict=True)]
         write_escapes(writer, np.concatenate(escapes))
         return writer.to_bytes()
 
     def _read(self, reader: PayloadReader, shape: Shape) -> Tensor:
         symbols = SymbolReader(reader)
         rows = (shape[0] * self.grid.n_blocks, shape[0] * self.grid.n_prefix)
-        planes = [models.read(symbols, n) for models, n in zip(self.models(), rows, strict=True)]
+        planes = [models.read(symbols, n) for models, n in zip(self._prepared()[1], rows, strict=True)]
         plan = self._plan()
         read_escapes(symbols, planes, plan.largest_symbol)
         symbols.end()
@@ -189,7 +194,7 @@ class TransformCodec(Codec):
         return self._prepared()[0]
 
     def _prepared(self) -> tuple[ExactTransform, tuple[ComponentModels, ComponentModels]]:
-        """Return round trip and models, made again only when a tensor of the codec has been written to or replaced."""
+        """Return round trip and models, made again only when the state was found to be another one."""
         versions = self._versions()
         if self._known_plan is None or self._known_plan[0] != versions:
             models = self._made_models()
@@ -217,6 +222,7 @@ class TransformCodec(Codec):
 
     def coefficients(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coefficients of a mini-batch, in steps: of the grid (blocks, components), of the prefix tokens."""
+        self._look_at_state()
         plan = self._plan()
         parts = [plan.coefficients(x[part]) for part in self._parts(x.shape)]
         grid, prefix = (torch.cat([plane.flatten(0, 1) for plane in planes]) for planes in zip(*parts, strict=True))

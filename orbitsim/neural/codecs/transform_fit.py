@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from orbitsim.neural.codecs.component_fit import (
 )
 from orbitsim.neural.codecs.component_models import DROPPED
 from orbitsim.neural.codecs.exact_transform import INPUT_BOUND, bits_for
+from orbitsim.neural.codecs.setting_faults import SettingFaults, is_number
 from orbitsim.neural.codecs.token_grid import TokenGrid, default_grid
 from orbitsim.neural.codecs.transform import TransformCodec
 
@@ -141,6 +143,20 @@ def fit_transform(
     """
     if (step is None) == (error is None):
         raise InputError("expected either a step or an error of the transform codec, and not both")
+    faults = SettingFaults("codec transform")
+    for name, value in (("step", step), ("error", error)):
+        if value is not None:
+            faults.positive(name, value)
+    faults.choice("metric", metric, METRICS)
+    if not (is_number(slope) and slope >= 0.0):
+        faults.add("slope", f"expected a finite number of at least 0, got {slope!r}")
+    faults.flag("centroids", centroids)
+    given: Any = grid
+    if given is not None and not isinstance(given, TokenGrid):
+        faults.add("grid", f"expected a token grid, got {given!r}")
+    elif grid is not None and grid.n_tokens != x.shape[1]:
+        faults.add("grid", f"expected one of the {x.shape[1]} tokens of the activations, got {grid.n_tokens} tokens")
+    faults.raise_any()
     if not len(x) or not bool(torch.isfinite(x).all()):
         raise InputError("expected at least one sample of finite activations to calibrate with")
     grid = default_grid(x.shape[1]) if grid is None else grid

@@ -13,9 +13,10 @@ from torch import Tensor
 from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs import Codec, fit_codec
 from orbitsim.neural.codecs.elementwise import ElementwiseCodec
+from orbitsim.neural.codecs.setting_faults import is_number
 from orbitsim.neural.evaluation.backbone import Precision, arithmetic
 from orbitsim.neural.evaluation.calibration_sample import CalibrationSample
-from orbitsim.neural.evaluation.setting_search import find_setting
+from orbitsim.neural.evaluation.setting_search import UnreachableError, find_setting
 from orbitsim.neural.split import SplitModel
 
 KINDS = ("identity", "uniform", "topk", "mask", "transform")
@@ -70,6 +71,10 @@ class Method:
             problems.append(Problem("keep", f"expected a share to keep, or a target, for {self.kind}"))
         if self.kind == "identity" and (self.ratio is not None or self.error is not None):
             problems.append(Problem("codec", "expected no target for identity"))
+        for name in ("step", "width"):
+            value = self.settings.get(name, 1.0)
+            if not (is_number(value) and value > 0.0):
+                problems.append(Problem(name, f"expected a finite number above 0, got {value!r}"))
         if problems:
             raise InputError(problems)
 
@@ -110,11 +115,25 @@ def fit_method(
         tried[len(tried)] = (ratio, error)
         return ratio if method.ratio is not None else error
 
-    settings = _sought(method, aim, measure)
+    try:
+        settings = _sought(method, aim, measure)
+    except UnreachableError as fault:
+        raise InputError(_unreachable(method, fault)) from fault
     codecs = chain.codecs(settings)
     ratio, error = chain.check(codecs)
     found = {"settings": settings, "calibration_ratio": ratio, "calibration_error": error, "n_fits": len(tried) + 1}
     return codecs, found
+
+
+def _unreachable(method: Method, fault: UnreachableError) -> Problem:
+    """Return the problem of a target beyond a method's reach, in the target's own terms."""
+    where = f"the {method.kind} codec reaches on the calibration images"
+    if method.ratio is None:
+        return Problem("error", f"expected {fault.bound}, which {where}, got {method.error:g}")
+    key = "ratio" if method.only_cut is None else "cut_ratio"
+    at_cut = "" if method.only_cut is None else f" at cut {method.only_cut + 1} alone"
+    margin = f"calibration aims {MARGIN:.0%} above it"
+    return Problem(key, f"expected {fault.bound}, which {where}{at_cut}, got {method.ratio:g} ({margin})")
 
 
 def _sought(method: Method, aim: float, measure: Callable[[Mapping[str, Any]], float]) -> dict[str, Any]:

@@ -21,6 +21,29 @@ class Found:
     n_measured: int
 
 
+class UnreachableError(InputError):
+    """A target beyond what a setting can reach, with the last setting and the value that is nearest to the target.
+
+    Parameters
+    ----------
+    target : float
+        Value wanted.
+    setting, value : float
+        The end of the search on the target's side, and what it gives.
+    """
+
+    def __init__(self, target: float, setting: float, value: float) -> None:
+        self.target, self.setting, self.value = target, setting, value
+        super().__init__(
+            f"expected a target of {self.bound}, which the last setting, {setting:.4g}, gives, got {target:.4g}"
+        )
+
+    @property
+    def bound(self) -> str:
+        """What can be reached, in words."""
+        return f"at {'most' if self.target > self.value else 'least'} {self.value:.4g}"
+
+
 def find_setting(
     measure: Callable[[float], float],
     target: float,
@@ -54,7 +77,7 @@ def find_setting(
 
     Raises
     ------
-    InputError
+    UnreachableError
         When the target lies outside what the ends reach.
     """
     if not (0.0 < low < high and target > 0.0):
@@ -109,16 +132,12 @@ class _Search:
             onward = 1.0 if at > before else -1.0
             direction = onward if slope == 0.0 else -math.copysign(1.0, excess / slope)
             end = ends[1] if direction > 0.0 else ends[0]
-            if at == end:
-                reached = self._target * math.exp(excess)
-                raise InputError(
-                    f"expected a target that can be reached, got {self._target:.4g}: the last setting, "
-                    f"{math.exp(at):.4g}, gives {reached:.4g}"
-                )
-            # A little beyond the secant's zero, so that it is enclosed; never further than a factor of _LONGEST_STEP.
-            length = _LONGEST_STEP if slope == 0.0 else min(1.15 * abs(excess / slope) + 1e-3, _LONGEST_STEP)
             if abs(excess) <= abs(before_excess):
                 before, before_excess = at, excess
+            if before == end:  # which may be where the search began
+                raise UnreachableError(self._target, math.exp(end), self._target * math.exp(before_excess))
+            # A little beyond the secant's zero, so that it is enclosed; never further than a factor of _LONGEST_STEP.
+            length = _LONGEST_STEP if slope == 0.0 else min(1.15 * abs(excess / slope) + 1e-3, _LONGEST_STEP)
             at = min(max(before + direction * length, ends[0]), ends[1])
 
     def close_in(self, a: float, at_a: float, b: float, at_b: float) -> None:

@@ -24,6 +24,7 @@ from orbitsim.neural.evaluation.software import software_versions
 from orbitsim.neural.evaluation.table_record import table_record
 from orbitsim.neural.evaluation.trained import TrainedCodecs
 
+TABLES = "tables.json"
 Note = Callable[[str, str], None]
 
 
@@ -269,7 +270,7 @@ def write_tables(folder: Path, rows: Sequence[Row], command: str = "") -> None:
         "cuts.csv": comma_separated(cuts),
         "methods.md": markdown(methods),
         "about.json": json.dumps(table_record(rows, command), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-        "tables.json": json.dumps({"methods": methods, "cuts": cuts}, indent=1, allow_nan=False) + "\n",
+        TABLES: json.dumps({"methods": methods, "cuts": cuts}, indent=1, allow_nan=False) + "\n",
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

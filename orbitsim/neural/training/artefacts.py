@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -36,12 +37,21 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         raise InputError(Problem("--out", "a training run is there: go on with --resume, or name another", str(folder)))
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder of a run."""
+@contextmanager
+def folder_of_run(folder: Path) -> Iterator[None]:
+    """Make the folder of a run; one that fails before anything is in the folder leaves none behind."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise OutputError(f"{folder}: cannot be made: {fault.strerror}") from fault
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # one that is not empty stays, and so do those around it
+            for place in missing:
+                place.rmdir()
+        raise
 
 
 def provenance(command: str, seed: int, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ JSON.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from orbitsim.errors import InputError, OutputError
 
 VERSION = 1
 _KEY = "orbitsim_checkpoint"
+_HASH_KEY = "sha256"  # of tensors and JSON; older checkpoints have none
 
 Groups = Mapping[str, Mapping[str, Tensor]]
 
@@ -47,7 +49,8 @@ def write_checkpoint(path: Path, groups: Groups, state: Mapping[str, Any]) -> No
         for group, named in groups.items()
         for name, tensor in named.items()
     }
-    metadata = {_KEY: json.dumps({"version": VERSION, "state": dict(state)})}
+    content = json.dumps({"version": VERSION, "state": dict(state)})
+    metadata = {_KEY: content, _HASH_KEY: _hash(tensors, content)}
     unfinished = path.with_name(path.name + ".part")
     try:
         save_file(tensors, unfinished, metadata=metadata)
@@ -64,12 +67,17 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
     Raises
     ------
     InputError
-        When the file is missing, damaged or something else.
+        When the file is missing, damaged (by as little as a bit) or something else.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if metadata.get(_HASH_KEY) not in (None, _hash(tensors, metadata[_KEY])):
+            raise InputError(
+                f"{path}: expected the checkpoint that was written, but its contents do not match their checksum: it "
+                "was damaged since; restore a copy of it, or train again in another folder"
+            )
         content = json.loads(metadata[_KEY])
         if content["version"] != VERSION:
             raise InputError(f"{path}: expected a checkpoint of version {VERSION}, got {content['version']}")
@@ -81,6 +89,16 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
         group, _, name = key.partition("/")
         groups.setdefault(group, {})[name] = tensor
     return groups, state
+
+
+def _hash(tensors: Mapping[str, Tensor], content: str) -> str:
+    """Return the SHA-256 over the JSON and the tensors, each with name, type, shape and bytes."""
+    digest = hashlib.sha256(content.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:

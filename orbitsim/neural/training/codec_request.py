@@ -7,11 +7,13 @@ from typing import Any
 
 from orbitsim.errors import Problem
 from orbitsim.neural.codecs import CODECS
+from orbitsim.neural.codecs.setting_faults import is_number
 from orbitsim.neural.training.objective import OBJECTIVES
 from orbitsim.neural.training.precision import precision_problems
 
 FINETUNE = ("none", "norms", "all")
 KINDS = tuple(CODECS)
+ALIASES = {"quantise": "uniform", "quantize": "uniform"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class CodecRequest:
     cuts : tuple of int
         Blocks before each cut; all cuts at once.
     codec : str
-        Kind of the codecs.
+        Kind of the codecs; ``quantise`` is another name of ``uniform``.
     settings : dict
         Settings of the codecs.
     target_keep : float or None
@@ -93,6 +95,9 @@ class CodecRequest:
     device: str = "cpu"
     threads: int = 1
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codec", ALIASES.get(self.codec, self.codec))
+
     def problems(self) -> list[Problem]:
         """Return all that is wrong with the request before anything is loaded."""
         found = precision_problems(self.precision, self.device)
@@ -101,7 +106,8 @@ class CodecRequest:
             choices["objective"] = (self.objective, OBJECTIVES)
         for key, (value, accepted) in choices.items():
             if value not in accepted:
-                found.append(Problem(f"--{key}", f"expected one of {', '.join(accepted)}, got {value!r}"))
+                names = (*accepted, "quantise (the same as uniform)") if key == "codec" else accepted
+                found.append(Problem(f"--{key}", f"expected one of {', '.join(names)}, got {value!r}"))
         if not self.cuts:
             found.append(Problem("--cuts", "expected at least one cut"))
         if self.codec == "gumbel" and (self.target_keep is None) == (self.sparsity_weight is None):
@@ -128,6 +134,9 @@ class CodecRequest:
             for key, value in rates.items()
             if value is not None and not 0.0 <= value < float("inf")
         ]
+        step = self.settings.get("step", 1.0)
+        if self.codec == "transform" and not (is_number(step) and step > 0.0):
+            found.append(Problem("--set step", f"expected a finite number above 0, got {step!r}"))
         if not 0.0 < self.held_out < 1.0:
             found.append(Problem("--held-out", f"expected a share between 0 and 1, got {self.held_out}"))
         return found

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs.base import Codec
 from orbitsim.neural.codecs.calibration import fit_codec
 from orbitsim.neural.codecs.transform import TransformCodec
 from orbitsim.neural.codecs.transform_fit import fit_models
-from orbitsim.neural.evaluation.setting_search import find_setting
+from orbitsim.neural.evaluation.setting_search import UnreachableError, find_setting
 from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.split import SplitModel
 from orbitsim.neural.training.objective import output_variance
@@ -149,13 +150,17 @@ def make_codecs(
         return _transforms(pairs, float(settings.get("step", _STEP)), rest)
     few = [(x[:: max(1, len(x) // _FEW)], g) for x, g in pairs]
     some = [x for x, _ in few]
-    found = find_setting(
-        lambda step: real_ratio(_transforms(few, step, rest), some),
-        target_ratio,
-        *_STEP_RANGE,
-        start=_STEP,
-        tolerance=0.05,
-    )
+    try:
+        found = find_setting(
+            lambda step: real_ratio(_transforms(few, step, rest), some),
+            target_ratio,
+            *_STEP_RANGE,
+            start=_STEP,
+            tolerance=0.05,
+        )
+    except UnreachableError as fault:
+        message = f"expected {fault.bound}, which the codecs reach on the calibration images, got {target_ratio:g}"
+        raise InputError(Problem("--target-ratio", message)) from fault
     step = found.setting
     for _ in range(_STEP_ROUNDS):  # all samples make other components and tables than a few of them
         codecs = _transforms(pairs, step, rest)

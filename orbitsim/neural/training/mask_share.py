@@ -25,5 +25,6 @@ def shift_to_share(masks: Sequence[GumbelCodec], share: float) -> None:
     last = ordered[n_kept - 1]
     border = (last + ordered[n_kept]) / 2.0 if n_kept < len(logits) else last - 1.0
     if n_kept < len(logits) or last <= 0.0:
-        for mask in masks:
-            mask.logits.data.sub_(border)
+        with torch.no_grad():
+            for mask in masks:
+                mask.logits.sub_(border)

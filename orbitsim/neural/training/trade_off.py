@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from orbitsim.neural.codecs.transform import TransformCodec
 from orbitsim.neural.images import normalised
 from orbitsim.neural.training.codec_task import CodecTask
@@ -30,13 +32,15 @@ def local_trade_off(task: CodecTask, images: Sequence[int], spread: float = 0.1)
     task.split.codecs.eval()
     found = []
     for factor in (1.0 - spread, 1.0 + spread):
-        for codec in task.codecs:
-            if isinstance(codec, TransformCodec):
-                codec.step.data.mul_(factor)
+        with torch.no_grad():
+            for codec in task.codecs:
+                if isinstance(codec, TransformCodec):
+                    codec.step.mul_(factor)
         task.refit()
         found.append(task.measure(x, reference, labels))
-        for name, tensor in task.tensors().items():
-            tensor.data.copy_(saved[name])
+        with torch.no_grad():
+            for name, tensor in task.tensors().items():
+                tensor.copy_(saved[name])
     fine, coarse = found
     slope = (coarse["feature_error"] - fine["feature_error"]) / (fine["bits_per_value"] - coarse["bits_per_value"])
     return max(float(slope), 0.0)

@@ -120,22 +120,22 @@ def train_backbone(
     data = data or read_images(
         request.data, side, held_out=request.held_out, seed=request.seed, per_class=request.per_class
     )
-    artefacts.make_folder(out)
-    parts = small_vit(request.model, data.classes, seed=request.seed).to(device, torch.float32)
-    assert parts.whole is not None  # noqa: S101 (it was built with weights)
-    task = BackboneTask(
-        parts.whole,
-        data,
-        BackboneOptions(
-            rate=request.rate,
-            weight_decay=request.weight_decay,
-            smoothing=request.smoothing,
-            mix_alpha=request.mix_alpha,
-            precision=request.precision,
-            seed=request.seed,
-        ),
-    )
-    history = run_task(task, request, data, out, keep=keep, resume=resume, device=device, report=report, note=note)
+    with artefacts.folder_of_run(out):
+        parts = small_vit(request.model, data.classes, seed=request.seed).to(device, torch.float32)
+        assert parts.whole is not None  # noqa: S101 (it was built with weights)
+        task = BackboneTask(
+            parts.whole,
+            data,
+            BackboneOptions(
+                rate=request.rate,
+                weight_decay=request.weight_decay,
+                smoothing=request.smoothing,
+                mix_alpha=request.mix_alpha,
+                precision=request.precision,
+                seed=request.seed,
+            ),
+        )
+        history = run_task(task, request, data, out, keep=keep, resume=resume, device=device, report=report, note=note)
     parts.whole.eval()
     artefacts.save_backbone(parts, out / artefacts.BACKBONE)
     best = next(entry for entry in history if entry["best"])

@@ -91,13 +91,13 @@ def train_codec(
     data = data or read_images(
         request.data, side, held_out=request.held_out, seed=request.seed, per_class=request.per_class
     )
-    artefacts.make_folder(out)
-    parts.to(device, torch.float32)
-    blocks = blocks_hash(parts)  # before they learn: what is evaluated is this model
-    task, facts = _task(request, parts, data, device, note, make_split, held_out_batch)
-    history = run_task(task, request, data, out, keep=keep, resume=resume, device=device, report=report, note=note)
-    task.split.codecs.eval()
-    return _write(request, out, task, parts, data, history, {**facts, "blocks_sha256": blocks}, command)
+    with artefacts.folder_of_run(out):
+        parts.to(device, torch.float32)
+        blocks = blocks_hash(parts)  # before they learn: what is evaluated is this model
+        task, facts = _task(request, parts, data, device, note, make_split, held_out_batch)
+        history = run_task(task, request, data, out, keep=keep, resume=resume, device=device, report=report, note=note)
+        task.split.codecs.eval()
+        return _write(request, out, task, parts, data, history, {**facts, "blocks_sha256": blocks}, command)
 
 
 def _model(request: CodecRequest) -> ModelParts:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from neural.codecs.cases import CHANNELS, CODECS, TOKENS, natural
 
-from orbitsim.neural.codecs import StreamError, make_codec
+from orbitsim.errors import InputError
+from orbitsim.neural.codecs import StreamError, make_codec, stream
 from orbitsim.neural.codecs.stream import OVERHEAD_BYTES, Header, PayloadReader, pack, unpack, varint
 
 KINDS = ["identity-16", "uniform-4-channel", "gumbel-some", "topk-sent", "random-topk", "transform"]
@@ -94,6 +95,46 @@ def test_shapes_that_the_state_cannot_have_are_refused() -> None:
     for shape in ((2, TOKENS + 1, CHANNELS), (3, TOKENS, CHANNELS), (1, TOKENS, CHANNELS), (0, TOKENS, CHANNELS)):
         with pytest.raises(StreamError):
             codec.decode(pack(Header(header.kind, header.codec_id, header.dtype, shape), payload))
+
+
+@pytest.mark.parametrize("name", ["identity-16", "uniform-4-channel", "uniform-calibrated", "gumbel-none", "topk-sent",
+                                  "random-topk", "transform", "transform-coarse"])  # fmt: skip
+@pytest.mark.parametrize("batch", [1 << 20, 1 << 24, (1 << 32) - 1])
+def test_a_forged_batch_of_more_values_than_a_payload_may_stand_for_is_refused(name: str, batch: int) -> None:
+    codec = CODECS[name]
+    header, payload = unpack(codec.encode(torch.zeros(2, TOKENS, CHANNELS)))
+    shape = (batch, TOKENS, CHANNELS)
+    words = "at most 33554432 values|ends .* too early" if name == "identity-16" else "at most 33554432 values"
+    with pytest.raises(StreamError, match=words):
+        codec.decode(pack(Header(header.kind, header.codec_id, header.dtype, shape), payload))
+
+
+def test_an_encoder_makes_no_stream_that_decoders_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "FREE_VALUES", 6000)
+    codec = CODECS["uniform-calibrated"]
+    alike = torch.zeros(101, TOKENS, CHANNELS)
+    assert torch.equal(codec.decode(codec.encode(alike[:100])), alike[:100])
+    with pytest.raises(InputError, match=r"at most 6000 values .* smaller mini-batches"):
+        codec.encode(alike)
+    various = natural(101)  # more bytes may stand for more values
+    assert codec.decode(codec.encode(various)).shape == various.shape
+
+
+@pytest.mark.parametrize("n_groups", [1 << 40, 1 << 61])
+def test_a_forged_number_of_groups_takes_no_memory(n_groups: int) -> None:
+    codec = CODECS["transform"]
+    header, _ = unpack(codec.encode(natural(1)))
+    for payload in (varint(2 * n_groups) + b"\0", varint(2 * n_groups + 1) + b"\0"):
+        with pytest.raises(StreamError):
+            codec.decode(pack(header, payload + varint(0) + varint(0)))
+
+
+@pytest.mark.parametrize("shape", [(2**32 - 1, 2**32 - 1, 0), (0, 2**32 - 1, 2**32 - 1), (2**32 - 1, 0, 1)])
+def test_forged_shapes_without_values_are_refused(shape: tuple[int, int, int]) -> None:
+    codec = CODECS["identity-32"]
+    header, _ = unpack(codec.encode(natural(0)))
+    with pytest.raises(StreamError, match="at most 33554432 values"):
+        codec.decode(pack(Header(header.kind, header.codec_id, header.dtype, shape), b""))
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**32, 2**63 - 1])

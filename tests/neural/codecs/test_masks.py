@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from neural.codecs.cases import CHANNELS, TOKENS, natural
+from neural.codecs.cases import CHANNELS, GRID, TOKENS, natural
 
 from orbitsim.errors import InputError
 from orbitsim.neural.codecs import fit_codec, make_codec
@@ -180,6 +180,20 @@ def test_settings_out_of_range_are_named() -> None:
         ("uniform", {"bit": 8, "rang": 1}, "codec.bit: (.|\n)*codec.rang: "),
         ("wavelet", {}, "identity, uniform, gumbel"),
         ("transform", {"n_channels": 4, "grid": {"height": 3}}, "block_width"),
+        ("transform", {"n_channels": 4, "grid": 3}, "grid: expected a number for each of n_prefix, .* got 3"),
+        ("transform", {"n_channels": 4, "grid": GRID, "n_levels": -1}, "n_levels: expected a whole .* got -1"),
+        ("transform", {"n_channels": 4, "grid": GRID, "n_levels": 1 << 15}, "n_levels: expected .* to 32767"),
+        ("transform", {"n_channels": 4, "grid": GRID, "n_classes": 0}, "n_classes: expected .* at least 1, got 0"),
+        ("transform", {"n_channels": 4.0, "grid": GRID}, "n_channels: expected a whole"),
+        ("topk", {"keep": "abc"}, "codec topk: keep: expected a share above 0 and at most 1, got 'abc'"),
+        ("topk", {"keep": float("nan"), "bits": "x"}, "bits: (.|\n)*keep: "),
+        ("random-topk", {"chance": None, "keep": 2}, "codec random-topk: keep: (.|\n)*chance: "),
+        ("gumbel", {"n_tokens": -1, "n_channels": 3}, "codec gumbel: n_tokens: expected a whole .* got -1"),
+        ("gumbel", {"n_tokens": 2.5, "n_channels": 3}, "n_tokens: expected a whole number of at least 1, got 2.5"),
+        ("gumbel", {"n_tokens": None, "n_channels": 3, "initial_logit": "x"}, "n_tokens: (.|\n)*initial_logit: "),
+        ("uniform", {"bits": 4.0}, "bits: expected a whole number from 2 to 8, got 4.0"),
+        ("uniform", {"calibrated": "no"}, "calibrated: expected true or false"),
+        ("identity", {"bits": "a"}, "codec identity: bits: expected 16 or 32, got 'a'"),
     ):
         with pytest.raises(InputError, match=words):
             make_codec(kind, **settings)

@@ -233,9 +233,28 @@ def test_training_then_fitting_the_models_again_shortens_the_stream() -> None:
 
 def test_calibration_faults_are_named() -> None:
     x = natural(4)
-    for settings, words in (({}, "step or an error"), ({"step": 1.0, "error": 0.1}, "not both")):
+    for settings, words in (
+        ({}, "step or an error"),
+        ({"step": 1.0, "error": 0.1}, "not both"),
+        ({"step": 0.0}, "step: expected a finite number above 0, got 0.0"),
+        ({"step": -1.0}, "step: expected a finite number above 0, got -1.0"),
+        ({"step": float("nan")}, "step: expected a finite number above 0, got nan"),
+        ({"step": "wide", "slope": -1.0}, "step: (.|\n)*slope: "),
+        ({"error": float("inf")}, "error: expected a finite number above 0"),
+        ({"step": 1.0, "centroids": 3}, "centroids: expected true or false"),
+        ({"step": 1.0, "grid": 3}, "grid: expected .* got 3"),
+        ({"step": 1.0, "grid": TokenGrid(0, 3, 3, 3, 3)}, "grid: expected one of the 10 tokens .* got 9"),
+        ({"step": 1.0, "n_levels": -1}, "n_levels: expected a whole number"),
+        ({"step": 1.0, "n_level": 3}, "codec.n_level: unknown setting"),
+    ):
         with pytest.raises(InputError, match=words):
-            fit_codec("transform", x, grid=GRID, **settings)
+            fit_codec("transform", x, **{"grid": GRID, **settings})
+    with pytest.raises(InputError, match="grid: expected a token grid, got 3"):
+        fit_transform(x, step=1.0, grid=3)
+    with pytest.raises(InputError, match="keep: expected a share"):
+        fit_codec("gumbel", x, keep="abc")
+    with pytest.raises(InputError, match="n_tokens: expected 10, as the activations have, got 5"):
+        fit_codec("uniform", x, n_tokens=5)
     with pytest.raises(InputError, match="finite"):
         fit_codec("transform", x * float("nan"), step=1.0, grid=GRID)
     with pytest.raises(InputError, match="n_components"):

@@ -16,6 +16,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from safetensors import safe_open  # noqa: E402
+from safetensors.torch import save_file  # noqa: E402
+
 from orbitsim.errors import InputError, OrbitsimError  # noqa: E402
 from orbitsim.neural.training.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from orbitsim.neural.training.loop import CHECKPOINT, train  # noqa: E402
@@ -165,6 +168,38 @@ def test_a_loss_that_is_not_a_number_ends_the_run(tmp_path):
 
     with pytest.raises(OrbitsimError, match="step 0: lower the learning rate"):
         train(Broken(), toy.settings(), tmp_path, fingerprint={})
+
+
+def test_a_checkpoint_with_one_flipped_bit_is_refused_and_one_without_a_checksum_is_taken(tmp_path):
+    path = tmp_path / CHECKPOINT
+    groups = {"now": {"w": torch.linspace(-1, 1, 300), "b": torch.ones(7, dtype=torch.bfloat16), "e": torch.zeros(0)}}
+    write_checkpoint(path, groups, {"progress": {"step": 14}})
+    whole = path.read_bytes()
+    for place in (len(whole) - 1, len(whole) - 600, whole.index(b"14") + 1):
+        for bit in (0x01, 0x04):
+            damaged = bytearray(whole)
+            damaged[place] ^= bit
+            path.write_bytes(bytes(damaged))
+            with pytest.raises(InputError, match=f"{CHECKPOINT}.*(checksum|whole checkpoint)"):
+                read_checkpoint(path)
+    path.write_bytes(whole)
+    assert read_checkpoint(path)[1] == {"progress": {"step": 14}}
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del metadata["sha256"]  # as it was written before there was a checksum
+    save_file(tensors, path, metadata=metadata)
+    assert torch.equal(read_checkpoint(path)[0]["now"]["w"], groups["now"]["w"])
+
+
+def test_a_run_with_a_flipped_bit_does_not_go_on(tmp_path):
+    toy.run(tmp_path, n_epochs=2)
+    file = tmp_path / CHECKPOINT
+    damaged = bytearray(file.read_bytes())
+    damaged[-3] ^= 0x10
+    file.write_bytes(bytes(damaged))
+    with pytest.raises(InputError, match="do not match their checksum"):
+        toy.run(tmp_path, n_epochs=2, resume=True)
 
 
 def test_a_checkpoint_keeps_types_and_floats(tmp_path):
