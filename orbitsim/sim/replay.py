@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -149,8 +150,8 @@ class StageReplay:
         n = len(task)
         chunk, place = np.divmod(np.arange(first, first + n), CHUNK) if self._in_order else (task, batch)
         found = np.empty((n, 5))
-        begins = np.flatnonzero(np.diff(chunk, prepend=chunk[:1] - 1))
-        for begin, stop in zip(begins.tolist(), [*begins[1:].tolist(), n], strict=True):
+        begins = np.flatnonzero(np.diff(chunk, prepend=chunk[:1] - 1)).tolist()
+        for begin, stop in pairwise([*begins, n]):
             number = int(chunk[begin])
             known = self._chunks.get(number)
             found[begin:stop] = (known if known is not None else self._look_up(number))[1][place[begin:stop]]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sim.engines import assert_same
 from sim.test_maxplus import FixedWorld
@@ -74,6 +74,7 @@ def test_every_begin_and_end_on_fixed_routes(seed, order, sizes, backlog):
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6), order=ORDERS, execution=st.sampled_from(["sequential", "serial"]))
+@example(seed=2267, order="bootstrap", execution="serial")  # a node that begins nothing in a slice of time
 def test_every_begin_and_end_where_nodes_are_held(seed, order, execution):
     world, job = FixedWorld(seed, execution).world_and_job()
     job = replaying(job, seed, order, sizes=True)
