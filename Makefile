@@ -5,14 +5,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 OUT ?= runs/main
+# One more than a small machine has cores: many tests wait for processes of their own.
+TEST_PROCESSES ?= 3
 
-.PHONY: run test lint docs bench clean
+.PHONY: run test test-slow lint docs bench clean
 
 run: $(VENV)/.installed-core  ## the paper's day with real contacts and its idealised twin, side by side
 	$(BIN)/orbitsim run leo12-vitg leo12-vitg-idealised --out $(OUT) --force
 
 test: lint  ## everything that must hold: style, types, layers, tests
-	$(BIN)/python -m pytest --quiet --numprocesses=2
+	$(BIN)/python -m pytest --quiet --numprocesses=$(TEST_PROCESSES) --dist=worksteal
+
+test-slow: $(VENV)/.installed-dev  ## what takes longer: notebooks, the commands of the documentation, kills and lost processes
+	$(BIN)/python -m pytest --quiet --numprocesses=$(TEST_PROCESSES) --dist=worksteal -m slow
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

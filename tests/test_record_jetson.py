@@ -481,6 +481,7 @@ def test_a_worker_survives_strangers_and_first_hosts_that_vanish(tmp_path: Path,
     assert not (tmp_path / "never.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fate", "moment", "words"),
     [

@@ -84,6 +84,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(tmp_path: Path) -> None:
     assert tiny.n_parts(out) == 10
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_its_workers_is_an_error(tmp_path: Path) -> None:
     text = 'name = "t"\nbase = "tiny.toml"\n[grid]\nplanner.kind = ["sweep.cell_planners:fatal", "optimal"]\n'
     sweep = tiny.written(tmp_path, text)
@@ -131,6 +132,7 @@ def test_an_unreachable_scheduler_is_one_message(tmp_path: Path) -> None:
         assert re.fullmatch(rf"{status}\nerror: {re.escape(given)}: --scheduler: {words}\n", done.stderr), done.stderr
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_workers_and_one_with_wrong_ones(tmp_path: Path) -> None:
     sweep = tiny.written(tmp_path)
     with ExitStack() as stack:
