@@ -20,7 +20,7 @@ from orbitsim.neural.evaluation.table import write_tables
 PATH = Path(__file__).parents[1] / "docs" / "insert_codec_results.py"
 FACTS = {"model": "toy", "weights": "0", "cuts": [2], "precision": "fp32", "batch_size": 4, "per_class": None,
          "n_fitted": 4, "n_gradients": 2}  # fmt: skip
-TRAINING = {"request": {"data": "/home/somebody/two", "seed": 1}, "best_epoch": 3, "best": {"accuracy": 0.75}}
+TRAINING = {"request": {"data": "/data/of-somebody/two", "seed": 1}, "best_epoch": 3, "best": {"accuracy": 0.75}}
 ORIGIN = {"data": {"folder": "two", "classes": ["a", "b"], "n_train": 6, "n_held_out": 2}}
 
 
@@ -50,7 +50,7 @@ def inserter(tmp_path, monkeypatch):
 def test_a_record_stands_beside_the_tables(inserter, tmp_path, monkeypatch):
     rows = [made("uniform-4x", seed) for seed in (1, 2)]
     rows += [made("mask", 1, kind="trained", found={"provenance": ORIGIN}, training=TRAINING, n_seen=0)]
-    write_tables(tmp_path / "out", rows, "orbitsim codec table --data /home/somebody/one --out runs/out")
+    write_tables(tmp_path / "out", rows, "orbitsim codec table --data /data/of-somebody/one --out runs/out")
     monkeypatch.setattr("sys.argv", ["insert_codec_results.py", str(tmp_path / "out")])
     inserter.main()
     kept = tmp_path / "kept"

@@ -21,7 +21,7 @@ from orbitsim.neural.evaluation.trained import TrainedCodecs
 from orbitsim.neural.training.artefacts import codec_file, save_backbone
 from orbitsim.neural.training.image_data import read_images
 
-ABOUT = {"request": {"data": "/home/somebody/one", "held_out": 0.2, "seed": 1, "per_class": None}, "best_epoch": 2}
+ABOUT = {"request": {"data": "/data/of-somebody/one", "held_out": 0.2, "seed": 1, "per_class": None}, "best_epoch": 2}
 
 
 def codecs_in(folder, *, cuts=(1, 3), model=None, scale=None, origin=None):
