@@ -1,9 +1,9 @@
 """Put results into docs/codecs.md: python docs/insert_codec_results.py DIR [DIR...].
 
-DIRs of `orbitsim codec table --out DIR` give the tables of methods, one for each model, kept as CSV with a JSON file
-beside it that says where they come from; one of `orbitsim reproduce ... --out DIR` the figures and tables of the paper,
-whose results are also kept in traces/codec/results (what was measured image by image is left out) and whose pictures
-go to docs/images.
+DIRs of `orbitsim codec table --out DIR` give a picture and the tables of methods, one for each model, kept as CSV with
+a JSON file beside it that says where they come from; one of `orbitsim reproduce ... --out DIR` the figures and tables
+of the paper, whose results are also kept in traces/codec/results (what was measured image by image is left out) and
+whose pictures go to docs/images.
 """
 
 import csv
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from orbitsim.report.figures.codec_trade_off import write_codec_trade_off
 from orbitsim.reproduce.figures import draw_figures
 from orbitsim.reproduce.redo import judged_again, read_results
 
@@ -24,14 +25,17 @@ EXPERIMENTS = ("fig8", "fig9", "fig10", "table4", "table5")
 
 
 def stages_table(path: Path) -> str:
-    """Return the stages of compression at every cut, as in Fig. 8 of the main paper."""
-    lines = ["| data set | method | cut after block | sparsified | + quantised | + entropy coded | mini-batches |"]
-    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
+    """Return the stages of compression, as in Fig. 8 of the main paper: methods in lines, cuts in columns."""
+    cells: dict[tuple[str, str], dict[int, str]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            ratios = " | ".join(f"{float(row[name]):.2f}x" for name in ("sparsified", "quantised", "coded"))
-            span = f"{float(row['batch_least']):.2f} to {float(row['batch_most']):.2f}"
-            lines.append(f"| {row['data']} | {row['method']} | {row['cut']} | {ratios} | {span} |")
+            stages = (f"{float(row[name]):.3g}" for name in ("sparsified", "quantised", "coded"))
+            cells.setdefault((row["data"], row["method"]), {})[int(row["cut"])] = " / ".join(stages) + "x"
+    cuts = sorted({cut for line in cells.values() for cut in line})
+    lines = ["| data set | method | " + " | ".join(f"after block {cut}" for cut in cuts) + " |"]
+    lines.append("| --- " * (2 + len(cuts)) + "|")
+    for (data, method), line in cells.items():
+        lines.append(f"| {data} | {method} | " + " | ".join(line.get(cut, "") for cut in cuts) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -72,7 +76,7 @@ def section(name: str, result: dict) -> str:
 
 
 def methods_section(folder: Path) -> str:
-    """Return the table of methods of a model, and its stages folded away; keep both as CSV."""
+    """Return picture and table of the methods of a model, and its stages; keep both tables as CSV."""
     if not (folder / "about.json").is_file():
         sys.exit(f"{folder}: about.json is missing; `orbitsim codec table --stored-only` writes it")
     with (folder / "methods.csv").open(newline="", encoding="utf-8") as file:
@@ -90,7 +94,13 @@ def methods_section(folder: Path) -> str:
     files = f"Numbers: `traces/codec/results/{stem}-methods.csv`, and by cut `{stem}-cuts.csv`; seeds, versions, dates "
     files += f"and trainings: `{stem}.json` there."
     stages = stages_table(folder / "cuts.csv")
-    return f"{heading}\n\n{methods}\n{files}\n\nBytes after each stage, cut by cut:\n\n{stages}"
+    words = "Bytes after each stage (sparsified / quantised / entropy coded), as ratios to fp32, cut by cut; how far\n"
+    words += "mini-batches are apart is in the CSV:"
+    records = json.loads((folder / "tables.json").read_text(encoding="utf-8"))["methods"]
+    picture = f"codec-trade-off-{models[0]}.png"
+    write_codec_trade_off(records, IMAGES / picture)
+    shown = f"![Loss and feature error over the ratio, {models[0]}](images/{picture})"
+    return f"{heading}\n\n{shown}\n\n{methods}\n{files}\n\n{words}\n\n{stages}"
 
 
 def replaced(text: str, mark: str, content: str) -> str:

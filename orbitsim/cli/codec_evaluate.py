@@ -15,6 +15,7 @@ from orbitsim.cli.codec_options import (
     CacheOption,
     CutsOption,
     DeviceOption,
+    FigureOption,
     FittedOption,
     ModelOption,
     PerClassOption,
@@ -86,11 +87,16 @@ def command(
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 1,
     n_fitted: FittedOption = 192,
+    figure: FigureOption = None,
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """Measure codecs on images: accuracy clean and coded, feature error, real bytes at every cut, seconds."""
     with ExitStack() as stack:
         stack.enter_context(told_by_option(_OPTIONS))
+        if figure is not None:
+            from orbitsim.report.figures.codec_trade_off import check_figure
+
+            check_figure(figure)
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,
@@ -118,11 +124,22 @@ def command(
         rows = measure_rows(experiment, specs, store, report, command=command_line(), note=warn)
         if out is not None:
             write_tables(out, rows, command_line())
-    methods_found, cuts_found = summarise(rows), cut_records(rows)
-    print_evaluation(methods_found, cuts_found, fmt)
+    show_evaluation(summarise(rows), cut_records(rows), fmt, figure)
 
 
-def print_evaluation(methods: list[dict[str, Any]], cuts: list[dict[str, Any]], fmt: Format) -> None:
+def show_evaluation(
+    methods: list[dict[str, Any]], cuts: list[dict[str, Any]], fmt: Format, figure: Path | None
+) -> None:
+    """Print what was measured, and draw it where a figure is asked for."""
+    _print_evaluation(methods, cuts, fmt)
+    if figure is not None:
+        from orbitsim.report.figures.codec_trade_off import write_codec_trade_off
+
+        write_codec_trade_off(methods, figure)
+        warn("written", str(figure))
+
+
+def _print_evaluation(methods: list[dict[str, Any]], cuts: list[dict[str, Any]], fmt: Format) -> None:
     """Print what was measured: a table of methods and one of cuts, or records with both."""
     import pandas as pd
 

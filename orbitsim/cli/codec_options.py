@@ -45,6 +45,12 @@ BatchSizeOption = Annotated[int, typer.Option("--batch-size", min=1, help="Image
 PrecisionOption = Annotated[PrecisionChoice, typer.Option("--precision", help="Of the stages, clean and coded alike.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
 ThreadsOption = Annotated[int, typer.Option("--threads", min=1, help="Processor threads.")]
+FigureOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--figure", metavar="FILE", help="Draw loss and error over the ratio: .png, .svg or .pdf; replaces one there."
+    ),
+]
 FittedOption = Annotated[int, typer.Option("--calibration-images", min=2, help="Images that codecs are fitted to.")]
 
 

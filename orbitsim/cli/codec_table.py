@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orbitsim.cli.codec_evaluate import print_evaluation
+from orbitsim.cli.codec_evaluate import show_evaluation
 from orbitsim.cli.codec_options import (
     BatchSizeOption,
     CacheOption,
     CutsOption,
     DeviceOption,
+    FigureOption,
     FittedOption,
     ModelOption,
     PerClassOption,
@@ -76,11 +77,16 @@ def command(
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 1,
     n_fitted: FittedOption = 192,
+    figure: FigureOption = None,
     fmt: FormatOption = Format.TABLE,
 ) -> None:
     """Measure methods on data sets, every row kept as it is done, and print them side by side."""
     with ExitStack() as stack:
         stack.enter_context(told_by_option(_OPTIONS))
+        if figure is not None:
+            from orbitsim.report.figures.codec_trade_off import check_figure
+
+            check_figure(figure)
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,
@@ -122,7 +128,7 @@ def command(
         if not rows:
             raise InputError(Problem("--out", f"expected rows to make tables of, found none in {out / 'rows'}"))
         write_tables(out, rows, command_line())
-    print_evaluation(summarise(rows), cut_records(rows), fmt)
+    show_evaluation(summarise(rows), cut_records(rows), fmt, figure)
 
 
 def _trained_specs(texts: list[str], data: list[str], seeds: list[int], *, there_only: bool) -> list[RowSpec]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.errors import InputError, Problem
 from orbitsim.report.comparison_page import comparison_page
 from orbitsim.report.data import RunData, is_run, read_run
 from orbitsim.report.page import Page
 from orbitsim.report.run_page import run_page
 from orbitsim.report.sweep_data import is_sweep, read_sweep
 from orbitsim.report.sweep_page import sweep_page
+from orbitsim.results.files import whole_file
 
 
 def default_name(folders: Sequence[Path]) -> Path:
@@ -88,28 +87,6 @@ def write_page(page: Page, path: Path, *, force: bool = False) -> Path:
     """
     check_file(path, force=force)
     text = page.html()
-    work: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        work = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        work.chmod(0o666 & ~_umask())
-        check_file(path, force=force)  # again: it may have appeared meanwhile
-        work.replace(path)
-    except OSError as error:
-        if work is not None:
-            work.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    except BaseException:
-        if work is not None:
-            work.unlink(missing_ok=True)
-        raise
+    with whole_file(path, force=force) as work:
+        work.write_text(text, encoding="utf-8", newline="\n")
     return path
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -92,6 +92,22 @@ def test_evaluate_goes_on_in_its_folder_but_drops_no_row_of_its_tables(orbitsim,
     assert "cannot be read" in err
 
 
+def test_evaluate_draws_what_it_prints_and_refuses_a_name_before_it_measures(orbitsim, world, tmp_path):
+    pytest.importorskip("matplotlib")
+    arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
+    arguments += ["--calibration-data", world["two"], "--cache", world["cache"], "--codec", "uniform"]
+    arguments += ["--set", "bits=4", "--out", str(tmp_path / "new")]
+    code, _, err = orbitsim(*arguments, "--figure", str(tmp_path / "a.gif"))
+    assert code == 2
+    assert "--figure: expected a name that ends in one of .png, .svg, .pdf, got a.gif" in err
+    assert not (tmp_path / "new").exists()
+    code, out, err = orbitsim(*arguments, "--figure", str(tmp_path / "figures" / "a.png"))
+    assert code == 0
+    assert "uniform-bits-4" in out
+    assert "a.png" in err
+    assert (tmp_path / "figures" / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_evaluate_that_fails_leaves_no_folder(orbitsim, world, tmp_path):
     arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
     arguments += ["--calibration-data", world["two"], "--cache", world["cache"], "--out", str(tmp_path / "new")]

@@ -177,6 +177,7 @@ def _record(group: Sequence[Row]) -> dict[str, Any]:
         "leak": seen_words(first),
         "model": first.facts["model"],
         "method": first.method,
+        "kind": first.kind,
         "n_seeds": len(group),
         "n_images": int(clean.shape[1]),
         "ratio_fp32": float(ratio),

@@ -86,9 +86,10 @@ def new_figure(n_rows: int = 1, n_columns: int = 1, *, height_in: float, **more:
     return figure, list(axes.ravel())
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Save a figure in the format that its name ends in."""
-    figure.savefig(path, metadata=_METADATA[path.suffix[1:]])
+def save(figure: Figure, path: Path, suffix: str | None = None) -> None:
+    """Save a figure in the format that its name, or else the suffix given, ends in."""
+    kind = (suffix or path.suffix)[1:]
+    figure.savefig(path, format=kind, metadata=_METADATA[kind])
 
 
 def time_unit(span_s: float) -> tuple[float, str]:
