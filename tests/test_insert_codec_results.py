@@ -44,6 +44,7 @@ def inserter(tmp_path, monkeypatch):
     page.write_text("before\n<!-- results: begin -->\nold\n<!-- results: end -->\nafter\n")
     monkeypatch.setattr(module, "PAGE", page)
     monkeypatch.setattr(module, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(module, "IMAGES", tmp_path / "images")
     return module
 
 
@@ -77,6 +78,8 @@ def test_a_record_stands_beside_the_tables(inserter, tmp_path, monkeypatch):
     assert page.startswith("before\n")
     assert page.endswith("after\n")
     assert "`table-toy.json` there" in page
+    assert "](images/codec-trade-off-toy.png)" in page
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["codec-trade-off-toy.png"]
 
 
 def test_tables_without_a_record_are_refused(inserter, tmp_path, monkeypatch):

@@ -27,6 +27,8 @@ _SMALLEST_WEIGHT = 1e-12
 # down takes away adds up. On calibration images of the 14-class subset, four cuts of the ViT-S/14: 20.6x with an error
 # of 0.0265 at 1, 25.7x with 0.0288 at 0.3, 23.6x with 0.0252 at 0.
 _SLOPE = 0.3
+_SOUGHT = {"transform": ("step",), "uniform": ("bits", "width"), "topk": ("keep",), "mask": ("keep",)}
+"""Settings that a target decides."""
 _MOST_LEVELS = 127  # magnitudes of eight bits above zero
 
 Fit = Callable[[int, Tensor], Codec]
@@ -75,6 +77,9 @@ class Method:
             value = self.settings.get(name, 1.0)
             if not (is_number(value) and value > 0.0):
                 problems.append(Problem(name, f"expected a finite number above 0, got {value!r}"))
+        if self.ratio is not None or self.error is not None:
+            sought = [name for name in _SOUGHT.get(self.kind, ()) if name in self.settings]
+            problems += [Problem(name, "expected no value beside a target, which decides it") for name in sought]
         if problems:
             raise InputError(problems)
 

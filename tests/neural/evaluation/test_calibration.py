@@ -1,11 +1,15 @@
 """Codec tables from made-up rows whose truth is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from orbitsim.catalog.measured_tables import measured_table
 from orbitsim.errors import InputError
 from orbitsim.neural.evaluation.calibration import LEVELS, sweep_methods, table_data
+from orbitsim.neural.evaluation.intervals import tango_interval
+from orbitsim.neural.evaluation.methods import Method
 from orbitsim.neural.evaluation.row import Row, RowStore
 
 N, BATCH, VALUE_BYTES = 600, 64, 1000
@@ -110,3 +114,70 @@ def test_rows_keep_every_bit(tmp_path):
     (tmp_path / "key.json").write_text("{")
     with pytest.raises(InputError, match="a row of measurements"):
         store.load("key")
+
+
+def few_images(n, n_lost, n_won=0):
+    """Return the rows of a sweep in which so many of `n` images are lost and won, whatever the ratio."""
+    sweep = sweep_methods("uniform", [10.0, 20.0], [], 2, {})
+    rows = []
+    for method in sweep:
+        whole = row(method, "one", 1, method.ratio, 0.0)
+        clean = np.arange(n) >= n_won
+        coded = np.ones(n, dtype=bool)
+        coded[n - n_lost :] = False
+        rows.append(replace(whole, clean_right=clean, coded_right=coded))
+    return rows, sweep
+
+
+def test_few_images_promise_no_more_than_the_paired_score_interval():
+    rows, sweep = few_images(20, 0)
+    data = table_data("toy", "a toy", rows, sweep, command="none")
+    # nothing of 20 images was lost: the interval of Tango for 0 + 0 of 20 reaches z^2 / (n + z^2)
+    z2 = 1.959964**2
+    assert data["loss_high"][:2] == pytest.approx([z2 / (20 + z2)] * 2, abs=1e-5)
+    assert data["together"]["loss_low"][:2] == pytest.approx([-z2 / (20 + z2)] * 2, abs=1e-5)
+    assert data["loss_high"][2] == 0.0
+    measured_table(data, "x")
+    rows, sweep = few_images(600, 30, 6)
+    data = table_data("toy", "a toy", rows, sweep, command="none")
+    interval = tango_interval(30, 6, 600)
+    assert data["loss_high"][0] >= interval.high - 1e-6
+    assert data["together"]["loss_low"][0] <= interval.low + 1e-6
+
+
+def test_the_upper_end_of_the_loss_covers_the_truth_as_often_as_it_says():
+    sweep = sweep_methods("uniform", [10.0, 20.0], [], 2, {})
+    rng = np.random.default_rng(3)
+    covered = 0
+    for _ in range(60):
+        rows = []
+        for method in sweep:
+            clean = rng.random(120) < 0.9
+            coded = clean & (rng.random(120) >= 0.01)
+            rows.append(replace(row(method, "one", 1, method.ratio, 0.0), clean_right=clean, coded_right=coded))
+        rows[1] = replace(rows[1], clean_right=rows[0].clean_right)
+        covered += table_data("toy", "a toy", rows, sweep, command="none")["loss_high"][0] >= 0.009
+    assert covered >= 57  # 97.5 % of 60, less what chance explains; the bootstrap alone reached about 40
+
+
+def test_cuts_alone_are_to_reach_as_far_as_all_together():
+    with pytest.raises(InputError, match=r"--cut-ratios: expected ratios up to the 15x of --ratios, got at most 6x"):
+        sweep_methods("uniform", [6.0, 15.0], [5.0, 6.0], 2, {})
+
+
+def test_without_a_full_mini_batch_the_spread_of_bytes_is_left_out():
+    rows, sweep = made()
+    short = [replace(r, facts={**r.facts, "batch_size": 1000}) for r in rows]
+    data = table_data("toy", "a toy", short, sweep, command="none")
+    assert "bytes" not in data
+    assert "No mini-batch of 1000 images was measured" in data["notes"]
+    assert measured_table(data, "x").spread is None
+
+
+DECIDED = [("uniform", "bits"), ("uniform", "width"), ("topk", "keep"), ("mask", "keep"), ("transform", "step")]
+
+
+@pytest.mark.parametrize(("kind", "name"), DECIDED)
+def test_what_a_target_decides_cannot_be_set_too(kind, name):
+    with pytest.raises(InputError, match=f"{name}: expected no value beside a target"):
+        Method(kind, ratio=10.0, settings={name: 0.5 if name == "keep" else 3})

@@ -1,5 +1,6 @@
 """The figure of what codecs keep: every record at its place, in its data set's column, and refusals before any work."""
 
+import itertools
 import subprocess
 import sys
 import warnings
@@ -61,8 +62,8 @@ def test_every_record_is_where_its_numbers_say():
         st.builds(
             record,
             data=st.sampled_from(["one", "two", "three"]),
-            ratio=st.floats(0.9, 500.0),
-            error=st.floats(0.0, 10.0),
+            ratio=st.floats(0.2, 500.0),
+            error=st.floats(0.0, 10.0) | st.floats(1e-9, 1e-3),
             loss=st.floats(-10.0, 95.0),
             reach=st.floats(0.0, 5.0),
         ),
@@ -77,8 +78,36 @@ def test_anything_measured_can_be_drawn_without_a_warning(records):
         FigureCanvasAgg(figure).draw()
     low, high = figure.axes[0].get_xlim()
     assert all(low < r["ratio_fp32"] < high for r in records)
+    for axes in figure.axes[-len(figure.axes) // 2 :]:  # the lower row has the ratios
+        assert sum(low < tick < high for tick in axes.get_xticks()) >= 2
     for axes in figure.axes:
         assert "$" not in "".join(text.get_text() for text in axes.get_yticklabels())
+
+
+def test_the_axes_have_numbers_however_little_there_is():
+    for made in ([record(loss=0.2, reach=0.3)], [record(ratio=0.9)], [record(error=1e-13), record(error=0.2)]):
+        with style():
+            figure = codec_trade_off(made)
+            FigureCanvasAgg(figure).draw()
+        for axes in figure.axes:
+            low, high = axes.get_ylim()
+            assert sum(low <= tick <= high for tick in axes.get_yticks()) >= 2
+
+
+def test_long_names_stay_in_their_column_and_marks_are_shown():
+    long = "30-class AID sample at 150 px (90 of 3000 images)"
+    leaky = record("one", "_x", "trained") | {"leak": "trained on the tested images"}
+    with style():
+        figure = codec_trade_off([leaky, record(long), record("another " + long)])
+        canvas = FigureCanvasAgg(figure)
+        canvas.draw()
+    titles = [axes._left_title for axes in figure.axes[:3]]
+    boxes = [title.get_window_extent(canvas.get_renderer()) for title in titles]
+    width, _ = canvas.get_width_height()
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert boxes[-1].x1 <= width
+    (legend,) = figure.legends
+    assert legend.get_texts()[0].get_text().strip() == "_x (trained on the tested images)"
 
 
 def test_equal_records_give_equal_files(tmp_path):
