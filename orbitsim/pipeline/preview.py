@@ -154,7 +154,8 @@ def _hours(seconds: float) -> str:
 
 def _task(work: Work) -> list[Line]:
     load, sizes, n_batches = work.scenario.workload, work.any_costs, work.n_batches
-    ratios = ", ".join(f"{ratio:.4g}" for ratio in work.codec.allowed(work.scenario.codec.max_accuracy_loss))
+    codec = work.scenario.codec
+    ratios = ", ".join(f"{ratio:.4g}" for ratio in work.codec.allowed(codec.max_accuracy_loss, codec.rule))
     model = f"{work.graph.name}, {work.graph.n_layers} layers, {work.graph.total_flop / 1e9:.1f} GFLOP a tile"
     tiles = f"{work.n_tiles} tiles from {load.images_per_task} images, in {n_batches} mini-batches of {load.batch_size}"
     activation = f"{size(float(sizes.activation_bytes[0]))} a mini-batch uncompressed"

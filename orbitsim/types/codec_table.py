@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from orbitsim.errors import InputError, Problem
 
@@ -204,9 +204,22 @@ class CodecTable:
         """Return the accuracy floor that a largest loss of accuracy means for this table [1]."""
         return round(self.baseline_accuracy - max_loss, _DECIMALS)
 
-    def allowed(self, max_loss: float) -> tuple[float, ...]:
-        """Return the ratios whose loss on one hop is at most `max_loss` (the paper's Eq. 12), ascending [1]."""
-        return tuple(r for r, lost in zip(self.ratio, self.loss, strict=True) if lost <= max_loss)
+    def hop_loss(self, rule: Literal["per-hop", "cumulative"]) -> tuple[float, ...]:
+        """Return what a compressed hop counts for under a rule of the planner, for each ratio [1].
+
+        Under ``cumulative`` the losses of hops add up. Where n cuts were measured at once, a hop counts for the n-th
+        part of what they lost together, so that the sum over n hops is what was measured; and for no less than the
+        worst cut lost where cuts were measured alone.
+        """
+        if rule == "per-hop" or self.together is None:
+            return self.loss
+        share = [lost / len(self.together.after_blocks) for lost in self.together.loss]
+        alone = self.loss if self.cuts else (0.0,) * len(self.loss)
+        return tuple(max(each) for each in zip(share, alone, strict=True))
+
+    def allowed(self, max_loss: float, rule: Literal["per-hop", "cumulative"] = "per-hop") -> tuple[float, ...]:
+        """Return the ratios that one compressed hop may have (the paper's Eq. 12), ascending [1]."""
+        return tuple(r for r, lost in zip(self.ratio, self.hop_loss(rule), strict=True) if lost <= max_loss)
 
 
 def _problems(ratio: Sequence[float], key: str, values: Sequence[float]) -> list[Problem]:

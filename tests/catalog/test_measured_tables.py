@@ -65,6 +65,21 @@ def test_round_trip(tmp_path):
     assert table.provenance["model"] == "tiny"
 
 
+def test_summed_over_hops_the_loss_is_the_one_that_was_measured_at_all_cuts():
+    together = {**CURVE, "loss": [0.03, 0.005, 0.0], "loss_high": [0.04, 0.009, 0.0]}
+    data = {**GOOD, "together": {**together, "after_blocks": [2, 5]}, "cuts": []}
+    table = measured_table(data, "x")
+    assert table.hop_loss("per-hop") == table.loss
+    assert table.hop_loss("cumulative") == (0.015, 0.0025, 0.0)
+    assert table.allowed(0.015) == (0.05, 1.0)
+    assert table.allowed(0.015, "cumulative") == table.ratio
+    # where a cut alone lost more than its share, that counts
+    alone = measured_table({**data, "cuts": GOOD["cuts"]}, "x")
+    assert alone.hop_loss("cumulative") == (0.02, 0.004, 0.0)
+    # and without a measurement of all at once the losses of hops are what adds up
+    assert measured_table({**data, "together": None}, "x").hop_loss("cumulative") == table.loss
+
+
 def test_minimal_table_is_enough():
     data = {key: value for key, value in GOOD.items() if key not in ("cuts", "together", "bytes", "notes")}
     table = measured_table(data, "x")

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from pipeline.small import small
 
+from orbitsim import catalog
+from orbitsim.loading import load_scenario
 from orbitsim.pipeline.jobs import JobFactory
 from orbitsim.pipeline.links import LinkBook
 from orbitsim.pipeline.run import build_world, run_scenario, task_starts
@@ -37,6 +39,25 @@ def test_the_chosen_route_is_the_earliest_of_all_when_each_is_simulated():
     assert len(delivered) == 2
     assert delivered[decision.route] == min(delivered.values()) < max(delivered.values())
     assert decision.route.chain == (0, 11, 10)
+
+
+def test_a_budget_for_all_hops_counts_what_all_cuts_lost_together():
+    name = "transform-vit-s14"
+    table = catalog.codec_table(name)
+    at = 1  # the second setting: 30x
+    budget = table.together.loss[at] * 1.001
+    changes = {"codec.table": name, "codec.max_accuracy_loss": budget, "codec.rule": "cumulative"}
+    factory, _ = factory_of(load_scenario("leo12-vitg-idealised", settings=changes))
+    plan = factory.desk.answer("collaborative", Question(0.0), factory.deliver).plan
+    used = [ratio for ratio in plan.ratio if ratio is not None]
+    n_cuts = len(table.together.after_blocks)
+    share = dict(zip(table.ratio, table.hop_loss("cumulative"), strict=True))
+    assert 2 <= len(used) <= n_cuts
+    assert sum(share[ratio] for ratio in used) <= budget
+    # as many hops as were measured at once may all have the ratio at which they lost the budget
+    assert max(used) <= table.ratio[at]
+    # counting each hop for all of it, as before, would have left one at most
+    assert 2 * table.loss[at] > budget
 
 
 @pytest.mark.parametrize("t_s", [0.0, 1800.0, 4200.0])
