@@ -111,8 +111,8 @@ def _curve(groups: Sequence[Sequence[Row]], cut: int | None, points: Array) -> t
 def _scores(rows: Sequence[Row], *, coded: bool) -> Array:
     """Return for every image of all data sets the share of seeds under which it was recognised."""
     by_data: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda r: (r.data, r.seed)):
-        by_data.setdefault(row.data, []).append(row)
+    for row in sorted(rows, key=lambda r: (r.data, r.data_key, r.seed)):
+        by_data.setdefault(row.data_key, []).append(row)
     parts = [np.mean([r.coded_right if coded else r.clean_right for r in group], axis=0) for group in by_data.values()]
     return np.concatenate(parts).astype(np.float64)
 
@@ -183,7 +183,7 @@ def _provenance(rows: Sequence[Row], command: str) -> dict[str, Any]:
         "codec": first.kind,
         "cuts": list(first.facts["cuts"]),
         "seeds": sorted({row.seed for row in rows}),
-        "n_images": int(sum({row.data: len(row.clean_right) for row in rows}.values())),
+        "n_images": int(sum({row.data_key: len(row.clean_right) for row in rows}.values())),
         "n_rows": len(rows),
         "calibration_images": first.facts["n_fitted"],
         "precision": first.facts["precision"],
