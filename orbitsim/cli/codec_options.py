@@ -86,6 +86,8 @@ def settings_of(texts: list[str] | None) -> dict[str, Any]:
         key, separator, value = text.partition("=")
         if not separator or not key:
             raise InputError(Problem("--set", f"expected KEY=VALUE, got {text!r}"))
+        if key in settings:
+            raise InputError(Problem("--set", f"expected each key once, got {key} again with {text!r}"))
         settings[key] = _value(value)
     return settings
 

@@ -33,7 +33,11 @@ from orbitsim.errors import InputError, Problem
 if TYPE_CHECKING:
     from orbitsim.neural.evaluation.experiment import RowSpec
 
-_OPTIONS = {"codec": "--methods", "ratio": "--methods", "error": "--methods", "keep": "--methods"}
+_OPTIONS = {
+    "data": "--data",
+    "trained": "--trained",
+    **dict.fromkeys(("methods", "codec", "ratio", "error", "keep"), "--methods"),
+}
 
 NAME = "table"
 EXAMPLE = (
@@ -70,6 +74,9 @@ def command(
     stored_only: Annotated[
         bool, typer.Option("--stored-only", help="Measure nothing: tables of the rows that are there already.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace tables in --out that have more than this call asks for.")
+    ] = False,
     cache: CacheOption = None,
     per_class: PerClassOption = None,
     batch_size: BatchSizeOption = 64,
@@ -101,21 +108,22 @@ def command(
             report=report,
             keep=stack.enter_context,
         )
+        from orbitsim.neural.evaluation.kept_tables import check_tables
         from orbitsim.neural.evaluation.methods import method_of
         from orbitsim.neural.evaluation.row import RowStore
         from orbitsim.neural.evaluation.table import (
             UNTRAINED,
             cross_specs,
-            cut_records,
             measure_rows,
-            summarise,
             write_tables,
         )
 
         all_seeds = numbers(seeds, "--seeds", int)
-        chosen = [method_of(text) for text in methods.split(",")] if methods else list(UNTRAINED)
+        chosen = [method_of(text) for text in methods.split(",")] if methods is not None else list(UNTRAINED)
         specs = cross_specs(data, chosen, all_seeds, within_folds=within_folds)
         specs += _trained_specs(trained or [], data, all_seeds, there_only=stored_only)
+        if not force and not stored_only:
+            check_tables(out, experiment, specs)
         rows = measure_rows(
             experiment,
             specs,
@@ -127,8 +135,10 @@ def command(
         )
         if not rows:
             raise InputError(Problem("--out", f"expected rows to make tables of, found none in {out / 'rows'}"))
+        if not force:
+            check_tables(out, experiment, rows)  # what is stored may be less than what was asked for
         write_tables(out, rows, command_line())
-    show_evaluation(summarise(rows), cut_records(rows), fmt, figure)
+    show_evaluation(rows, fmt, figure)
 
 
 def _trained_specs(texts: list[str], data: list[str], seeds: list[int], *, there_only: bool) -> list[RowSpec]:

@@ -130,11 +130,11 @@ def _at_least_tango(band: MonotoneBand, kept: Sequence[float], found: Sequence[I
     """
     order = np.argsort(kept)
     at = np.append(np.asarray(kept)[order], 1.0)
-    high = np.append(np.asarray([interval.high for interval in found])[order], 0.0)
-    low = np.append(np.asarray([interval.low for interval in found])[order], 0.0)
-    # Fewer bytes cannot be expected to lose less: at each point the widest end at or beyond it counts.
-    high = np.maximum.accumulate(high[::-1])[::-1]
-    low = np.minimum.accumulate(low)
+    # More bytes cannot be expected to lose more, so a wide interval widens that of fewer bytes or of more; what is not
+    # coded loses nothing.
+    high = np.maximum.accumulate(np.asarray([interval.high for interval in found])[order][::-1])[::-1]
+    low = np.minimum.accumulate(np.asarray([interval.low for interval in found])[order])
+    high, low = np.append(high, 0.0), np.append(low, 0.0)
     return replace(
         band,
         loss_low=np.minimum(band.loss_low, np.interp(band.x, at, low)),
@@ -153,8 +153,8 @@ def _tango(rows: Sequence[Row]) -> Interval:
 
 def _by_data(rows: Sequence[Row]) -> dict[str, list[Row]]:
     groups: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda r: (r.data, r.seed)):
-        groups.setdefault(row.data, []).append(row)
+    for row in sorted(rows, key=lambda r: (r.data, r.data_key, r.seed)):
+        groups.setdefault(row.data_key, []).append(row)
     return groups
 
 
@@ -245,7 +245,7 @@ def _provenance(rows: Sequence[Row], command: str) -> dict[str, Any]:
         "codec": first.kind,
         "cuts": list(first.facts["cuts"]),
         "seeds": sorted({row.seed for row in rows}),
-        "n_images": int(sum({row.data: len(row.clean_right) for row in rows}.values())),
+        "n_images": int(sum({row.data_key: len(row.clean_right) for row in rows}.values())),
         "n_rows": len(rows),
         "calibration_images": first.facts["n_fitted"],
         "precision": first.facts["precision"],

@@ -19,12 +19,13 @@ from orbitsim.neural.evaluation.experiment import Experiment, RowSpec
 from orbitsim.neural.evaluation.intervals import paired_loss, wilson_interval
 from orbitsim.neural.evaluation.methods import Method
 from orbitsim.neural.evaluation.row import Row, RowStore
+from orbitsim.neural.evaluation.row_groups import repeated_specs, row_groups
 from orbitsim.neural.evaluation.row_origin import RowOrigins, seen_words, stored_key
 from orbitsim.neural.evaluation.software import software_versions
 from orbitsim.neural.evaluation.table_record import table_record
 from orbitsim.neural.evaluation.trained import TrainedCodecs
 
-TABLES = "tables.json"
+TABLES, RECORD = "tables.json", "about.json"
 Note = Callable[[str, str], None]
 
 
@@ -73,10 +74,12 @@ def measure_rows(
     Raises
     ------
     InputError
-        With all trained codecs that do not belong to this model and these cuts.
+        With all rows that tables could not tell apart, and all trained codecs that do not belong to this model and
+        these cuts.
     """
-    if not stored_only:
-        _check_trained(experiment, specs)
+    problems = [*repeated_specs(experiment, specs), *([] if stored_only else _foreign_codecs(experiment, specs))]
+    if problems:
+        raise InputError(problems)
     origins, rows, n_silent = RowOrigins(experiment), [], 0
     for number, spec in enumerate(specs):
         origin = origins.of(spec)
@@ -86,7 +89,9 @@ def measure_rows(
             store.save(key, row)
         if store.has(key):
             row = store.load(key)
-            rows.append(replace(row, n_seen=origin.n_seen, training=origin.training or row.training))
+            # What a row from before does not say of itself is what it was taken for.
+            training, calibration_key = origin.training or row.training, origin.calibration_key
+            rows.append(replace(row, n_seen=origin.n_seen, training=training, calibration_key=calibration_key))
             n_silent += is_former and not isinstance(spec.method, TrainedCodecs)
         report("rows", number + 1, len(specs))
     if n_silent:
@@ -99,16 +104,13 @@ def measure_rows(
     return rows
 
 
-def _check_trained(experiment: Experiment, specs: Sequence[RowSpec]) -> None:
-    """Raise an `InputError` with all that is wrong with trained codecs, before anything is measured."""
-    problems: list[Problem] = []
+def _foreign_codecs(experiment: Experiment, specs: Sequence[RowSpec]) -> Iterator[Problem]:
+    """Yield all that speaks against trained codecs, before anything is measured."""
     for method in dict.fromkeys(spec.method for spec in specs if isinstance(spec.method, TrainedCodecs)):
         try:
             method.check(experiment.cuts, experiment.parts)
         except InputError as fault:
-            problems += fault.problems
-    if problems:
-        raise InputError(problems)
+            yield from fault.problems
 
 
 def _measured(command: str) -> dict[str, Any]:
@@ -133,8 +135,10 @@ def cross_specs(
     With one data set, or `within_folds`, codecs are calibrated in the training folds instead. The cheapest order:
     everything of one seed and data set together, since calibration samples are kept one at a time.
     """
-    if len({Path(folder).resolve() for folder in data}) != len(data):
-        raise InputError(Problem("data", "expected each folder once"))
+    places = [Path(folder).resolve() for folder in data]
+    if len(set(places)) != len(data):
+        twice = [folder for i, folder in enumerate(data) if places[i] in places[:i]]
+        raise InputError(Problem("data", f"expected each folder once, got {', '.join(twice)} again"))
     alone = within_folds or len(data) == 1
     others = [None if alone else data[(i + 1) % len(data)] for i in range(len(data))]
     chosen = list(methods)
@@ -147,19 +151,13 @@ def cross_specs(
 
 
 def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return one record for each data set and method, its seeds together; JSON values.
+    """Return one record for each group of rows that differ by their seed alone (see `row_groups`); JSON values.
 
     Ratios are bytes in fp32 over real bytes, headers included, all cuts together (`ratio_fp32`) and of the cut that
     compresses least (`worst_cut_ratio`); against fp16 they are half as large. Losses are in points of 100, with the
-    paired score interval over images.
+    paired score interval over images. Speeds are None where no codec was at work.
     """
-    groups: dict[tuple[str, str | None, str, str], list[Row]] = {}
-    for row in rows:
-        # The seeds of a training may have had different numbers of images: they are one method all the same.
-        calibration = None if row.kind == "trained" else row.calibration
-        facts = json.dumps([row.facts, seen_words(row)], sort_keys=True)
-        groups.setdefault((row.data, calibration, row.method, facts), []).append(row)
-    return [_record(group) for group in groups.values()]
+    return [_record(group) for group in row_groups(rows)]
 
 
 def _record(group: Sequence[Row]) -> dict[str, Any]:
@@ -169,11 +167,12 @@ def _record(group: Sequence[Row]) -> dict[str, Any]:
     paired = paired_loss(clean, coded)
     accuracy = wilson_interval(float(clean.sum()) / len(group), clean.shape[1])
     ratio = np.mean([row.total_ratio for row in group])
-    speeds = np.mean([row.mb_per_s for row in group], axis=0)
+    idle = any(sum(row.encode_s) + sum(row.decode_s) == 0.0 for row in group)
+    speeds = [None, None] if idle else np.mean([row.mb_per_s for row in group], axis=0).tolist()
     losses = 100.0 * (clean.mean(1) - coded.mean(1))
     return {
         "data": first.data,
-        "codecs_calibrated_on": "; ".join(dict.fromkeys(row.calibrated_on for row in group)),
+        "codecs_calibrated_on": _calibrated_on(group),
         "leak": seen_words(first),
         "model": first.facts["model"],
         "method": first.method,
@@ -194,36 +193,43 @@ def _record(group: Sequence[Row]) -> dict[str, Any]:
         "n_lost": paired.n_lost,
         "n_won": paired.n_won,
         "p_mcnemar": paired.p_value,
-        "encode_mb_per_s": float(speeds[0]),
-        "decode_mb_per_s": float(speeds[1]),
+        "encode_mb_per_s": speeds[0],
+        "decode_mb_per_s": speeds[1],
     }
 
 
+def _calibrated_on(group: Sequence[Row]) -> str:
+    return "; ".join(dict.fromkeys(row.calibrated_on for row in group))
+
+
 def cut_records(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return one record for each data set, method and cut: the stages of compression, as in Fig. 8 of paper 001."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.data, row.method), []).append(row)
-    records = []
-    for (data, method), group in groups.items():
-        stages = np.mean([row.stage_ratio for row in group], axis=0)
-        for k, cut in enumerate(group[0].facts["cuts"]):
-            batch = np.concatenate([_batch_ratio(row)[k] for row in group])
-            records.append(
-                {
-                    "data": data,
-                    "method": method,
-                    "cut": cut,
-                    "sparsified": float(stages[k, 1]),
-                    "quantised": float(stages[k, 2]),
-                    "coded": float(np.mean([row.cut_ratio[k] for row in group])),
-                    "batch_least": float(batch.min()),
-                    "batch_most": float(batch.max()),
-                    "encode_ms_per_image": 1e3 * float(np.mean([r.encode_s[k] / r.n_images.sum() for r in group])),
-                    "decode_ms_per_image": 1e3 * float(np.mean([r.decode_s[k] / r.n_images.sum() for r in group])),
-                }
-            )
-    return records
+    """Return one record for each group of rows and cut: the stages of compression, as in Fig. 8 of paper 001.
+
+    The groups are those of `summarise`, in the same order.
+    """
+    return [record for group in row_groups(rows) for record in _cut_records(group)]
+
+
+def _cut_records(group: Sequence[Row]) -> Iterator[dict[str, Any]]:
+    first = group[0]
+    stages = np.mean([row.stage_ratio for row in group], axis=0)
+    for k, cut in enumerate(first.facts["cuts"]):
+        batch = np.concatenate([_batch_ratio(row)[k] for row in group])
+        yield {
+            "data": first.data,
+            "method": first.method,
+            "cut": cut,
+            "sparsified": float(stages[k, 1]),
+            "quantised": float(stages[k, 2]),
+            "coded": float(np.mean([row.cut_ratio[k] for row in group])),
+            "batch_least": float(batch.min()),
+            "batch_most": float(batch.max()),
+            "encode_ms_per_image": 1e3 * float(np.mean([r.encode_s[k] / r.n_images.sum() for r in group])),
+            "decode_ms_per_image": 1e3 * float(np.mean([r.decode_s[k] / r.n_images.sum() for r in group])),
+            "codecs_calibrated_on": _calibrated_on(group),
+            "leak": seen_words(first),
+            "kind": first.kind,
+        }
 
 
 def _batch_ratio(row: Row) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -270,7 +276,7 @@ def write_tables(folder: Path, rows: Sequence[Row], command: str = "") -> None:
         "methods.csv": comma_separated(methods),
         "cuts.csv": comma_separated(cuts),
         "methods.md": markdown(methods),
-        "about.json": json.dumps(table_record(rows, command), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        RECORD: json.dumps(table_record(rows, command), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         TABLES: json.dumps({"methods": methods, "cuts": cuts}, indent=1, allow_nan=False) + "\n",
     }
     try:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orbitsim.neural.evaluation.row import Row
+from orbitsim.neural.evaluation.row_groups import row_groups
 from orbitsim.neural.evaluation.row_origin import seen_words
 from orbitsim.neural.evaluation.software import software_versions
 
@@ -28,9 +29,6 @@ def table_record(rows: Sequence[Row], command: str) -> dict[str, Any]:
     command : str
         That made the tables.
     """
-    groups: dict[tuple[str, str, str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.facts["model"], row.data, row.method, seen_words(row)), []).append(row)
     models = {row.facts["model"]: row for row in rows}
     record = {
         "what": _WHAT,
@@ -41,7 +39,7 @@ def table_record(rows: Sequence[Row], command: str) -> dict[str, Any]:
         "data": list({(row.data, row.data_key): _data(row) for row in rows}.values()),
         "methods": sorted({row.method for row in rows}),
         "seeds": sorted({row.seed for row in rows}),
-        "rows": [_group(group) for group in groups.values()],
+        "rows": [_group(group) for group in row_groups(rows)],
     }
     named: dict[str, Any] = without_folders({"name": " and ".join(models), **record})
     return named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,27 @@ class TrainedCodecs:
             "settings": [header["settings"] for header in headers],
             "provenance": headers[0].get("provenance", {}),
         }
+
+
+def named_apart(folders: Sequence[str]) -> list[TrainedCodecs]:
+    """Return the codecs of folders; the names of equal ones are longer by as many folders above as tell them apart.
+
+    Raises
+    ------
+    InputError
+        When a folder is named twice.
+    """
+    places = [Path(folder).resolve() for folder in folders]
+    if twice := [folder for i, folder in enumerate(folders) if places[i] in places[:i]]:
+        raise InputError(Problem("trained", f"expected each folder once, got {', '.join(twice)} again"))
+    parts = {folder: Path(folder).absolute().parts for folder in folders}
+    found = []
+    for folder in folders:
+        equal = [parts[other] for other in folders if Path(other).name == Path(folder).name]
+        depth = next(n for n in itertools.count(1) if len({each[-n:] for each in equal}) == len(equal))
+        name = None if len(equal) == 1 else Path(*parts[folder][-depth:]).as_posix()
+        found.append(TrainedCodecs(folder, name))
+    return found
 
 
 def _cut(file: Path, origin: Mapping[str, Any]) -> int | None:

@@ -136,7 +136,7 @@ def test_few_images_promise_no_more_than_the_paired_score_interval():
     z2 = 1.959964**2
     assert data["loss_high"][:2] == pytest.approx([z2 / (20 + z2)] * 2, abs=1e-5)
     assert data["together"]["loss_low"][:2] == pytest.approx([-z2 / (20 + z2)] * 2, abs=1e-5)
-    assert data["loss_high"][2] == 0.0
+    assert data["loss_high"][2] == data["together"]["loss_low"][2] == 0.0
     measured_table(data, "x")
     rows, sweep = few_images(600, 30, 6)
     data = table_data("toy", "a toy", rows, sweep, command="none")

@@ -107,6 +107,15 @@ def test_rows_that_say_less_are_still_found(experiment, world, tmp_path, monkeyp
     assert all(path.is_file() for path in files)
 
 
+def test_rows_that_say_less_are_seeds_like_any_other(experiment, world, tmp_path):
+    store, method = RowStore(tmp_path / "rows"), Method("uniform", settings={"bits": 4})
+    specs = [RowSpec(world["one"], method, seed, world["two"]) for seed in (1, 2)]
+    former(experiment, specs[0], store)
+    rows = measure_rows(experiment, specs, store)
+    assert store.load_all()[0].calibration_key is None or store.load_all()[1].calibration_key is None
+    assert [record["n_seeds"] for record in summarise(rows)] == [2]
+
+
 def test_a_stored_row_of_other_calibration_images_is_not_taken(experiment, world, tmp_path):
     store, spec = RowStore(tmp_path), RowSpec(world["one"], Method("uniform", settings={"bits": 4}), 1, world["two"])
     former(experiment, spec, store, calibration="folder two (3 classes, 44 images)")
