@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from orbitsim.neural.evaluation.table import marked_method
 from orbitsim.report.figures.codec_trade_off import write_codec_trade_off
 from orbitsim.reproduce.figures import draw_figures
 from orbitsim.reproduce.redo import judged_again, read_results
@@ -26,15 +27,16 @@ EXPERIMENTS = ("fig8", "fig9", "fig10", "table4", "table5")
 
 def stages_table(path: Path) -> str:
     """Return the stages of compression, as in Fig. 8 of the main paper: methods in lines, cuts in columns."""
-    cells: dict[tuple[str, str], dict[int, str]] = {}
+    cells: dict[tuple[str, str, str], dict[int, str]] = {}
     with path.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             stages = (f"{float(row[name]):.3g}" for name in ("sparsified", "quantised", "coded"))
-            cells.setdefault((row["data"], row["method"]), {})[int(row["cut"])] = " / ".join(stages) + "x"
+            group = (row["data"], marked_method(row), row["kind"])
+            cells.setdefault(group, {})[int(row["cut"])] = " / ".join(stages) + "x"
     cuts = sorted({cut for line in cells.values() for cut in line})
     lines = ["| data set | method | " + " | ".join(f"after block {cut}" for cut in cuts) + " |"]
     lines.append("| --- " * (2 + len(cuts)) + "|")
-    for (data, method), line in cells.items():
+    for (data, method, _), line in cells.items():
         lines.append(f"| {data} | {method} | " + " | ".join(line.get(cut, "") for cut in cuts) + " |")
     return "\n".join(lines) + "\n"
 
