@@ -14,6 +14,7 @@ import typer
 
 from orbitsim.cli.terminal import warn
 from orbitsim.errors import InputError, Problem
+from orbitsim.neural.training.request_faults import LARGEST_SEED
 from orbitsim.results.files import check_place
 
 if TYPE_CHECKING:
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from orbitsim.neural.evaluation.experiment import Experiment
 
 Value = TypeVar("Value", int, float)
-_LARGEST_SEED = 2**63 - 1  # that generators of torch and numpy take alike
 _RANGES: dict[str, tuple[type[int] | type[float], float, float, str]] = {
     "--cuts": (int, 1, math.inf, "whole numbers from 1"),
-    "--seeds": (int, 0, _LARGEST_SEED, f"whole numbers from 0 to {_LARGEST_SEED} (2^63 - 1)"),
+    "--seeds": (int, 0, LARGEST_SEED, f"whole numbers from 0 to {LARGEST_SEED} (2^63 - 1)"),
     **dict.fromkeys(
         ("--ratio", "--ratios", "--cut-ratios"),
         (float, math.nextafter(1.0, 2.0), 1e300, "finite numbers above 1 (fp32 bytes over real bytes)"),
