@@ -200,7 +200,13 @@ def _toml(value: Any) -> str:
             return "[\n" + "".join(f"  {_toml(row)},\n" for row in value) + "]"
         return "[" + ", ".join(_toml(entry) for entry in value) + "]"
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+        return "{ " + ", ".join(f"{_toml_text(str(k))} = {_toml(v)}" for k, v in value.items()) + " }"
     if isinstance(value, int):
         return str(value)
-    return json.dumps(str(value), ensure_ascii=False)
+    return _toml_text(str(value))
+
+
+def _toml_text(text: str) -> str:
+    """Return a basic string of TOML: as in JSON, but DEL is escaped too, and half a surrogate pair is no character."""
+    whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return json.dumps(whole, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -10,6 +10,7 @@ import typer
 
 from orbitsim.cli.codec_train import command_line, resumable
 from orbitsim.cli.terminal import progress_bar, warn
+from orbitsim.results.files import check_place
 
 NAME = "backbone"
 EXAMPLE = (
@@ -58,6 +59,7 @@ def command(
         weight_decay=weight_decay, smoothing=smoothing, mix_alpha=mix_alpha, precision=precision, seed=seed,
         checkpoint_every_s=checkpoint_every, held_out=held_out, per_class=per_class, device=device, threads=threads,
     )  # fmt: skip
+    check_place(out, "--out")
     with resumable(out), progress_bar() as report:
         content = train_backbone(request, out, command=command_line(), resume=resume, report=report, note=warn)
 

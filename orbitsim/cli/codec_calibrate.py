@@ -21,6 +21,7 @@ from orbitsim.cli.codec_options import (
     PrecisionOption,
     SeedsOption,
     ThreadsOption,
+    check_options,
     make_experiment,
     numbers,
     settings_by_option,
@@ -92,6 +93,14 @@ def command(
     check_file(out, force=force)  # before hours of measuring
     with ExitStack() as stack:
         stack.enter_context(told_by_option(_OPTIONS))
+        check_options(
+            {"--cuts": cuts, "--seeds": seeds, "--ratios": ratios, "--cut-ratios": cut_ratios},
+            device=device,
+            data=data,
+            places={"--out": out.parent, "--rows": rows / "rows", "--cache": cache},
+            settings=settings,
+            name=name or out.stem,
+        )
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,

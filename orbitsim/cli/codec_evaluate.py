@@ -24,6 +24,7 @@ from orbitsim.cli.codec_options import (
     PrecisionOption,
     SeedsOption,
     ThreadsOption,
+    check_options,
     make_experiment,
     numbers,
     settings_by_option,
@@ -105,10 +106,14 @@ def command(
     """Measure codecs on images: accuracy clean and coded, feature error, real bytes at every cut, seconds."""
     with ExitStack() as stack:
         stack.enter_context(told_by_option(_OPTIONS))
-        if figure is not None:
-            from orbitsim.report.figures.codec_trade_off import check_figure
-
-            check_figure(figure)
+        check_options(
+            {"--cuts": cuts, "--seeds": seeds, "--ratio": ratio, "--error": error},
+            device=device,
+            data=[data, calibration_data],
+            places={"--out": out and out / "rows", "--cache": cache},
+            settings=settings,
+            figure=figure,
+        )
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,

@@ -22,6 +22,7 @@ from orbitsim.cli.codec_options import (
     PrecisionOption,
     SeedsOption,
     ThreadsOption,
+    check_options,
     make_experiment,
     numbers,
     told_by_option,
@@ -90,10 +91,13 @@ def command(
     """Measure methods on data sets, every row kept as it is done, and print them side by side."""
     with ExitStack() as stack:
         stack.enter_context(told_by_option(_OPTIONS))
-        if figure is not None:
-            from orbitsim.report.figures.codec_trade_off import check_figure
-
-            check_figure(figure)
+        check_options(
+            {"--cuts": cuts, "--seeds": seeds},
+            device=device,
+            data=data,
+            places={"--out": out / "rows", "--cache": cache},
+            figure=figure,
+        )
         report = stack.enter_context(progress_bar())
         experiment = make_experiment(
             model,
@@ -109,7 +113,7 @@ def command(
             keep=stack.enter_context,
         )
         from orbitsim.neural.evaluation.kept_tables import check_tables
-        from orbitsim.neural.evaluation.methods import method_of
+        from orbitsim.neural.evaluation.methods import methods_of
         from orbitsim.neural.evaluation.row import RowStore
         from orbitsim.neural.evaluation.table import (
             UNTRAINED,
@@ -119,7 +123,7 @@ def command(
         )
 
         all_seeds = numbers(seeds, "--seeds", int)
-        chosen = [method_of(text) for text in methods.split(",")] if methods is not None else list(UNTRAINED)
+        chosen = methods_of(methods) if methods is not None else list(UNTRAINED)
         specs = cross_specs(data, chosen, all_seeds, within_folds=within_folds)
         specs += _trained_specs(trained or [], data, all_seeds, there_only=stored_only)
         if not force and not stored_only:

@@ -12,6 +12,7 @@ import typer
 
 from orbitsim.cli.terminal import progress_bar, warn
 from orbitsim.errors import InputError, Problem
+from orbitsim.results.files import check_place
 
 if TYPE_CHECKING:
     from orbitsim.neural.training.codec_request import CodecRequest
@@ -131,7 +132,7 @@ def command(
         objective=objective,
         trade_off=trade_off,
         rate=rate,
-        learn=tuple(learn.split(",")) if learn is not None else None,
+        learn=tuple(word.strip() for word in learn.split(",")) if learn is not None else None,
         finetune=finetune,
         finetune_rate=finetune_rate,
         noise=noise,
@@ -150,6 +151,7 @@ def command(
         device=device,
         threads=threads,
     )
+    check_place(out, "--out")
     with resumable(out), progress_bar() as report:
         content = train_codec(request, out, command=command_line(), resume=resume, report=report, note=warn)
     _print(out, content)
@@ -171,8 +173,8 @@ class resumable:  # noqa: N801 (used as a word after `with`)
 
 
 def command_line() -> str:
-    """Return the command as it was given."""
-    return shlex.join(["orbitsim", *sys.argv[1:]])
+    """Return the command as it was given; bytes that are no text, which files cannot keep, as escapes."""
+    return shlex.join(["orbitsim", *sys.argv[1:]]).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _cuts(text: str, problems: list[Problem]) -> tuple[int, ...]:

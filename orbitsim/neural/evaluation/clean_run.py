@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from orbitsim.errors import InputError, OutputError
 from orbitsim.neural.evaluation.backbone import Precision, arithmetic, weights_hash
+from orbitsim.neural.evaluation.stored_arrays import DamagedFileError, read_npy
 from orbitsim.neural.images import ImageFolder, batches, decode_images, file_digests, normalised
 from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.probe import pooled
@@ -23,11 +24,18 @@ FloatArray = NDArray[np.float32]
 HalfArray = NDArray[np.float16]
 IntArray = NDArray[np.int64]
 Report = Callable[[str, int, int], None]
+Note = Callable[[str, str], None]
 _DECODED_AT_ONCE = 64
+_FILES = {"first.npy": np.float32, "final.npy": np.float16, "pooled.npy": np.float32}
+_SHAPES = {"first.npy": (None, None), "final.npy": (None, None), "pooled.npy": (None,)}  # of one image
 
 
 def quiet_report(_name: str, _done: int, _total: int) -> None:
     """Report no progress."""
+
+
+def quiet_note(_label: str, _message: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +94,11 @@ def run_clean(
     device: torch.device | str = "cpu",
     batch_size: int = 64,
     report: Report = quiet_report,
+    note: Note = quiet_note,
 ) -> CleanRun:
     """Return the clean run of a model on a folder, from the cache or computed (and then kept there).
 
-    A run that is interrupted goes on where it stopped.
+    A run that is interrupted goes on where it stopped; one whose files are damaged is computed again.
 
     Parameters
     ----------
@@ -103,8 +112,8 @@ def run_clean(
         Folder of such runs; about 0.6 MB an image for a ViT-S.
     precision, device, batch_size
         Of the computation.
-    report : callable
-        Told of progress.
+    report, note : callable
+        Told of progress, and of files that are damaged.
 
     Raises
     ------
@@ -117,13 +126,24 @@ def run_clean(
     place = cache / f"clean-{key}"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        if not (place / "complete").exists():
-            _compute(parts, cuts, folder, place, precision, torch.device(device), batch_size, report)
-        first = np.load(place / "first.npy", mmap_mode="r")
-        final = np.load(place / "final.npy", mmap_mode="r")
-        return CleanRun(first, final, np.load(place / "pooled.npy"), folder.labels, key, place)
+        if (place / "complete").exists():
+            try:
+                return _kept(folder, key, place)
+            except DamagedFileError as fault:
+                note("computed again", f"{fault.path} is damaged: {fault.reason}")
+                (place / "complete").unlink()
+                (place / "done").unlink(missing_ok=True)
+        _compute(parts, cuts, folder, place, precision, torch.device(device), batch_size, report, note)
+        return _kept(folder, key, place)
     except OSError as error:
         raise OutputError(f"{place}: cannot keep the activations: {error.strerror or error}") from error
+
+
+def _kept(folder: ImageFolder, key: str, place: Path) -> CleanRun:
+    n = len(folder)
+    first, final = (read_npy(place / name, (n, *_SHAPES[name])) for name in ("first.npy", "final.npy"))
+    pooled_features = read_npy(place / "pooled.npy", (n, *_SHAPES["pooled.npy"]), None)
+    return CleanRun(first, final, pooled_features, folder.labels, key, place)
 
 
 def _compute(
@@ -135,12 +155,11 @@ def _compute(
     device: torch.device,
     batch_size: int,
     report: Report,
+    note: Note,
 ) -> None:
     split = SplitModel(parts, cuts[:1]).to(device).eval()
     n = len(folder)
-    progress = place / "done"
-    done = int(progress.read_text()) if progress.exists() and (place / "pooled.npy").exists() else 0
-    arrays: list[NDArray[np.floating]] = []
+    done, arrays = _begun(place, n, note)
     for indices in batches(np.arange(done, n), min(batch_size, _DECODED_AT_ONCE)):
         x = normalised(decode_images([folder.files[i] for i in indices], parts.input_shape[-1])).to(device)
         with torch.inference_mode(), arithmetic(device, precision):
@@ -153,19 +172,33 @@ def _compute(
             )
         found = [first.float(), final.float(), pooled(final.float())]
         if not arrays:
-            files = (("first.npy", np.float32), ("final.npy", np.float16), ("pooled.npy", np.float32))
             arrays = [
-                np.load(place / name, mmap_mode="r+")
-                if done
-                else np.lib.format.open_memmap(place / name, mode="w+", dtype=kind, shape=(n, *values.shape[1:]))
-                for (name, kind), values in zip(files, found, strict=True)
+                np.lib.format.open_memmap(place / name, mode="w+", dtype=kind, shape=(n, *values.shape[1:]))
+                for (name, kind), values in zip(_FILES.items(), found, strict=True)
             ]
         for array, values in zip(arrays, found, strict=True):
             array[indices] = values.cpu().numpy()
             array.flush()  # type: ignore[attr-defined]
-        _write_text(progress, str(int(indices[-1]) + 1))
+        _write_text(place / "done", str(int(indices[-1]) + 1))
         report("clean features", int(indices[-1]) + 1, n)
     _write_text(place / "complete", "")
+
+
+def _begun(place: Path, n: int, note: Note) -> tuple[int, list[NDArray[np.floating]]]:
+    """Return how many images an interrupted run has done, and its arrays; nothing where they are damaged."""
+    progress = place / "done"
+    if not progress.exists():
+        return 0, []
+    text = progress.read_text(encoding="utf-8", errors="replace")
+    done = int(text) if text.isdecimal() and len(text) < 10 else -1
+    if not 0 <= done <= n:
+        note("computed again", f"{progress} is damaged: expected a number up to {n}, got {text[:20]!r}")
+        return 0, []
+    try:
+        return done, [read_npy(place / name, (n, *shape), "r+") for name, shape in _SHAPES.items()]
+    except DamagedFileError as fault:
+        note("computed again", f"{fault.path} is damaged: {fault.reason}")
+        return 0, []
 
 
 def _write_text(path: Path, text: str) -> None:

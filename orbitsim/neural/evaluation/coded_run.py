@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -126,10 +127,11 @@ def run_coded(
         report("images through codecs", int(sum(len(g) for g in groups[: number + 1])), len(order))
     difference = seen[order].astype(np.float64) - clean.pooled[order]
     spread = clean.pooled[order].astype(np.float64) - clean.pooled[order].mean(0, dtype=np.float64)
+    total = float((spread**2).sum())  # nothing for a single image, as a fold of few images may be
     return CodedRun(
         seen,
         squared_error / token_spread(clean, order),
-        float((difference**2).sum() / (spread**2).sum()),
+        float((difference**2).sum()) / total if total > 0.0 else math.nan,
         np.array([len(group) for group in groups], dtype=np.int64),
         sizes,
         staged,

@@ -16,11 +16,11 @@ from orbitsim.errors import InputError, Problem
 from orbitsim.neural.codecs import Codec
 from orbitsim.neural.evaluation.backbone import Precision, weights_hash
 from orbitsim.neural.evaluation.calibration_sample import CalibrationSample, calibration_sample
-from orbitsim.neural.evaluation.clean_run import CleanRun, Report, clean_key, quiet_report, run_clean
+from orbitsim.neural.evaluation.clean_run import CleanRun, Note, Report, clean_key, quiet_note, quiet_report, run_clean
 from orbitsim.neural.evaluation.coded_run import CodedRun, run_coded
 from orbitsim.neural.evaluation.data_names import data_set_name
 from orbitsim.neural.evaluation.methods import Method, fit_method
-from orbitsim.neural.evaluation.probing import CrossValidatedProbe
+from orbitsim.neural.evaluation.probing import CrossValidatedProbe, check_testable
 from orbitsim.neural.evaluation.row import Row
 from orbitsim.neural.evaluation.trained import TrainedCodecs
 from orbitsim.neural.evaluation.training_images import training_name
@@ -76,8 +76,8 @@ class Experiment:
         Only this many images of each class, of test and calibration data alike.
     n_fitted, n_gradients : int
         Images that codecs are calibrated on, and those of them whose gradients are taken.
-    report : callable
-        Told of progress.
+    report, note : callable
+        Told of progress, and of what should be known.
     """
 
     def __init__(
@@ -93,6 +93,7 @@ class Experiment:
         n_fitted: int = 192,
         n_gradients: int = 96,
         report: Report = quiet_report,
+        note: Note = quiet_note,
     ) -> None:
         if parts.output != "last_hidden_state":
             raise InputError(
@@ -104,6 +105,7 @@ class Experiment:
         self.split = SplitModel(parts, self.cuts).to(device).eval()
         self.parts, self.cache, self.precision, self.device = parts, cache, precision, device
         self.batch_size, self.per_class, self.report = batch_size, per_class, report
+        self.note = note
         self.n_fitted, self.n_gradients = n_fitted, n_gradients
         self.weights = weights_hash(parts)
         self._clean: dict[str, CleanRun] = {}
@@ -151,12 +153,13 @@ class Experiment:
             device=self.device,
             batch_size=self.batch_size,
             report=self.report,
+            note=self.note,
         )
 
     def probe(self, data: str, seed: int) -> CrossValidatedProbe:
         """Return the cross-validated probe of a folder and seed."""
         if (data, seed) not in self._probes:
-            self._probes[data, seed] = CrossValidatedProbe(self.clean(data), seed)
+            self._probes[data, seed] = CrossValidatedProbe(self.clean(data), seed, note=self.note)
         return self._probes[data, seed]
 
     def facts(self) -> dict[str, Any]:
@@ -177,6 +180,7 @@ class Experiment:
         begin = time.perf_counter()
         if isinstance(spec.method, TrainedCodecs):
             spec.method.check(self.cuts, self.parts)  # before hours are spent on clean features
+        check_testable(self.images(spec.data))
         clean, probe = self.clean(spec.data), self.probe(spec.data, spec.seed)
         order = np.random.default_rng([spec.seed, 2]).permutation(len(clean))
         if isinstance(spec.method, TrainedCodecs):

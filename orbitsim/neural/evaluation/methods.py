@@ -63,8 +63,10 @@ class Method:
             problems.append(Problem("codec", f"expected one of {', '.join(KINDS)}, got {self.kind!r}"))
         if self.ratio is not None and self.error is not None:
             problems.append(Problem("ratio", "expected a target ratio or a target error, got both"))
-        if self.ratio is not None and not self.ratio > 1.0:
-            problems.append(Problem("ratio", f"expected a target above 1 (fp32 bytes over bytes), got {self.ratio!r}"))
+        if self.ratio is not None and not 1.0 < self.ratio < math.inf:
+            key = "ratio" if self.only_cut is None else "cut_ratio"
+            message = f"expected a finite target above 1 (fp32 bytes over bytes), got {self.ratio!r}"
+            problems.append(Problem(key, message))
         if self.error is not None and not 0.0 < self.error < 1.0:
             problems.append(Problem("error", f"expected a target between 0 and 1, got {self.error!r}"))
         if self.kind == "transform" and self.ratio is None and self.error is None and "step" not in self.settings:
@@ -223,6 +225,20 @@ class _Chain:
         if kind == "topk":
             return fit_codec("topk", x, **{"bits": 8, **chosen})
         return fit_codec("gumbel", x, **{"bits": 8, **chosen})
+
+
+def methods_of(text: str) -> list[Method]:
+    """Return the methods of short texts with commas between them; one error for all that is wrong, see `method_of`."""
+    found: list[Method] = []
+    problems: list[Problem] = []
+    for word in text.split(","):
+        try:
+            found.append(method_of(word))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return found
 
 
 def method_of(text: str) -> Method:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.neural.evaluation.stored_arrays import DamagedFileError, read_npz
 from orbitsim.neural.evaluation.training_images import training_name
 
 ROW_VERSION = 1
@@ -22,6 +23,14 @@ _SCALARS = (
     "name", "data", "data_key", "calibration", "method", "kind", "seed", "facts", "found", "codec_ids", "token_error",
     "pooled_error", "value_bytes", "stage_ratio", "encode_s", "decode_s", "seconds", *_ADDED,
 )  # fmt: skip
+_ADVICE = "remove it, and the row is measured again"
+_TYPES: dict[type, tuple[str, ...]] = {
+    str: ("name", "data", "data_key", "method", "kind"),
+    int: ("seed", "value_bytes"),
+    float: ("token_error", "pooled_error", "seconds"),
+    list: ("codec_ids", "stage_ratio", "encode_s", "decode_s"),
+    dict: ("facts", "found"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,21 +173,69 @@ class RowStore:
         InputError
             When its files cannot be read or are of another version.
         """
-        path = self.folder / f"{key}.json"
+        path, arrays = self.folder / f"{key}.json", self.folder / f"{key}.npz"
+        values = _read_values(path)
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            version = values.pop("version", None)
-            if version != ROW_VERSION:
-                raise InputError(Problem("version", f"expected {ROW_VERSION}, got {version!r}", str(path)))
-            if values.get("measured_utc") is None:
-                written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-                values["measured_utc"] = written.isoformat(timespec="seconds").replace("+00:00", "Z")
-            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as kept:
-                return Row(**values, **{name: kept[name] for name in _ARRAYS})
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(Problem("", f"expected a row of measurements: {error}", str(path))) from error
+            kept: dict[str, Any] = read_npz(arrays, _ARRAYS)
+        except DamagedFileError as fault:
+            raise DamagedFileError(arrays, fault.reason, _ADVICE) from fault
+        shapes = {name: array.shape for name, array in kept.items()}
+        n_batches, n_images = (shapes[name][-1] if shapes[name] else 0 for name in ("n_images", "clean_right"))
+        n_cuts = len(values["encode_s"])
+        if list(shapes.values()) != [(n_batches,), (n_cuts, n_batches), (n_images,), (n_images,)]:
+            raise DamagedFileError(arrays, f"its arrays have the shapes {shapes}", _ADVICE)
+        return Row(**values, **kept)
 
     def load_all(self) -> list[Row]:
-        """Return every complete row, by name."""
+        """Return every complete row, by name.
+
+        Raises
+        ------
+        InputError
+            With every row that cannot be read.
+        """
         keys = sorted(path.stem for path in self.folder.glob("*.json") if path.with_suffix(".npz").is_file())
-        return [self.load(key) for key in keys]
+        rows: list[Row] = []
+        problems: list[Problem] = []
+        for key in keys:
+            try:
+                rows.append(self.load(key))
+            except InputError as fault:
+                problems += fault.problems
+        if problems:
+            raise InputError(problems)
+        return rows
+
+
+def _read_values(path: Path) -> dict[str, Any]:
+    """Return what a row's JSON file states, for `Row`."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedFileError(path, f"expected a row of measurements: {error}", _ADVICE) from error
+    if not isinstance(values, dict):
+        raise DamagedFileError(path, f"expected a row of measurements, got a {type(values).__name__}", _ADVICE)
+    version = values.pop("version", None)
+    if version != ROW_VERSION:
+        raise InputError(Problem("version", f"expected {ROW_VERSION}, got {version!r}", str(path)))
+    if fault := _fault(values):
+        raise DamagedFileError(path, f"expected a row of measurements: {fault}", _ADVICE)
+    if values.get("measured_utc") is None:
+        values["measured_utc"] = written.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return values
+
+
+def _fault(values: dict[str, Any]) -> str:
+    """Return in what the content of a JSON file is not that of a row; empty where it is."""
+    if missing := sorted({*_SCALARS} - {*_ADDED} - values.keys()):
+        return f"lacks {', '.join(missing)}"
+    if unknown := sorted(values.keys() - {*_SCALARS}):
+        return f"has unknown {', '.join(unknown)}"
+    wrong = [
+        f"{name} is no {kind.__name__}"
+        for kind, names in _TYPES.items()
+        for name in names
+        if not isinstance(values[name], (int, float) if kind is float else kind)
+    ]
+    return ", ".join(wrong)

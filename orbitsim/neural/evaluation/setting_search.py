@@ -80,8 +80,8 @@ def find_setting(
     UnreachableError
         When the target lies outside what the ends reach.
     """
-    if not (0.0 < low < high and target > 0.0):
-        raise ValueError(f"expected 0 < low < high and a target above 0, got {low}, {high}, {target}")
+    if not (0.0 < low < high < math.inf and 0.0 < target < math.inf):
+        raise ValueError(f"expected finite 0 < low < high and a finite target above 0, got {low}, {high}, {target}")
     search = _Search(measure, target, tolerance, most)
     ends = (math.log(low), math.log(high))
     middle = sum(ends) / 2.0 if start is None else min(max(math.log(start), ends[0]), ends[1])

@@ -16,6 +16,7 @@ import torch
 
 from orbitsim import __version__
 from orbitsim.errors import InputError, OutputError, Problem
+from orbitsim.neural import zoo
 from orbitsim.neural.huggingface import OneTensor, quiet
 from orbitsim.neural.machine import machine_facts
 from orbitsim.neural.parts import ModelParts
@@ -23,7 +24,7 @@ from orbitsim.neural.training.loop import CHECKPOINT
 
 METRICS = "metrics.json"
 IMAGES = "images.sha256"
-BACKBONE = "backbone"
+BACKBONE = zoo.BACKBONE
 
 
 def codec_file(folder: Path, cut: int) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
+from orbitsim.errors import Problem
 from orbitsim.neural.codecs.base import Codec
 from orbitsim.neural.split import SplitModel
 from orbitsim.neural.training.loop import ParameterGroup
@@ -63,6 +65,13 @@ class CodecOptions:
     augment: bool = True
     precision: str = "fp32"
     seed: int = 1
+
+
+def learn_problems(learn: Sequence[str], codecs: Sequence[Codec | None], key: str = "--learn") -> list[Problem]:
+    """Return a problem for each name that no codec has a parameter of; empty where all can learn."""
+    known = sorted({name for codec in codecs if codec is not None for name, _ in codec.named_parameters()})
+    expected = f"expected {' or '.join(known)}" if known else "expected nothing, these codecs have no parameters"
+    return [Problem(key, f"{expected}, got {name!r}") for name in dict.fromkeys(learn) if name not in known]
 
 
 def learning_groups(split: SplitModel, codecs: list[Codec | None], options: CodecOptions) -> list[ParameterGroup]:

@@ -10,6 +10,7 @@ from orbitsim.neural.codecs import CODECS
 from orbitsim.neural.codecs.setting_faults import is_number
 from orbitsim.neural.training.objective import OBJECTIVES
 from orbitsim.neural.training.precision import precision_problems
+from orbitsim.neural.training.request_faults import number_faults, seed_faults, share_faults, whole_faults
 
 FINETUNE = ("none", "norms", "all")
 KINDS = tuple(CODECS)
@@ -124,19 +125,14 @@ class CodecRequest:
                 found.append(Problem("--target-ratio", f"expected above 1 and below 10000, got {self.target_ratio}"))
         positive = {"--batch-size": self.batch_size, "--accumulate": self.accumulate, "--threads": self.threads}
         positive["--calibration-images"] = self.n_calibration
-        found += [Problem(key, f"expected at least 1, got {n}") for key, n in positive.items() if n < 1]
-        not_negative = {"--epochs": self.n_epochs, "--patience": self.patience, "--seed": self.seed}
-        found += [Problem(key, f"expected at least 0, got {n}") for key, n in not_negative.items() if n < 0]
+        found += whole_faults(positive, 1)
+        found += whole_faults({"--epochs": self.n_epochs, "--patience": self.patience}, 0)
+        found += seed_faults({"--seed": self.seed})
         rates = {"--rate": self.rate, "--finetune-rate": self.finetune_rate, "--trade-off": self.trade_off}
-        rates["--sparsity-weight"] = self.sparsity_weight
-        found += [
-            Problem(key, f"expected a number of at least 0, got {value}")
-            for key, value in rates.items()
-            if value is not None and not 0.0 <= value < float("inf")
-        ]
+        rates |= {"--sparsity-weight": self.sparsity_weight, "--checkpoint-every": self.checkpoint_every_s}
+        found += number_faults(rates)
         step = self.settings.get("step", 1.0)
         if self.codec == "transform" and not (is_number(step) and step > 0.0):
             found.append(Problem("--set step", f"expected a finite number above 0, got {step!r}"))
-        if not 0.0 < self.held_out < 1.0:
-            found.append(Problem("--held-out", f"expected a share between 0 and 1, got {self.held_out}"))
+        found += share_faults({"--held-out": self.held_out})
         return found

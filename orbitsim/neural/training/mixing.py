@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+LARGEST_ALPHA = 1e6  # half and half to within a thousandth; of much larger ones no share can be drawn
+
 
 def mixed_images(
     images: Tensor, labels: Tensor, n_classes: int, generator: np.random.Generator, alpha: float

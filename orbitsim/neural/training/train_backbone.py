@@ -13,7 +13,9 @@ from orbitsim.neural.training import artefacts
 from orbitsim.neural.training.backbone_task import BackboneOptions, BackboneTask
 from orbitsim.neural.training.image_data import ImageData, read_images
 from orbitsim.neural.training.loop import Progress
+from orbitsim.neural.training.mixing import LARGEST_ALPHA
 from orbitsim.neural.training.precision import chosen_device, precision_problems
+from orbitsim.neural.training.request_faults import number_faults, seed_faults, share_faults, whole_faults
 from orbitsim.neural.training.run import Kept, Note, run_task
 from orbitsim.neural.training.small_vit import SMALL_VITS, small_vit
 
@@ -65,13 +67,17 @@ class BackboneRequest:
         if self.model not in SMALL_VITS:
             found.append(Problem("--model", f"expected one of {', '.join(SMALL_VITS)}, got {self.model!r}"))
         positive = {"--batch-size": self.batch_size, "--epochs": self.n_epochs, "--threads": self.threads}
-        found += [Problem(key, f"expected at least 1, got {n}") for key, n in positive.items() if n < 1]
-        if self.patience < 0 or self.seed < 0:
-            found.append(Problem("--seed", "expected --seed and --patience of at least 0"))
-        if not 0.0 < self.held_out < 1.0:
-            found.append(Problem("--held-out", f"expected a share between 0 and 1, got {self.held_out}"))
+        found += whole_faults(positive, 1)
+        found += whole_faults({"--patience": self.patience}, 0)
+        found += seed_faults({"--seed": self.seed})
+        found += share_faults({"--held-out": self.held_out})
         if not 0.0 < self.rate < float("inf"):
-            found.append(Problem("--rate", f"expected a number above 0, got {self.rate}"))
+            found.append(Problem("--rate", f"expected a finite number above 0, got {self.rate}"))
+        found += number_faults({"--weight-decay": self.weight_decay, "--checkpoint-every": self.checkpoint_every_s})
+        if not 0.0 <= self.smoothing < 1.0:
+            found.append(Problem("--smoothing", f"expected at least 0 and below 1, got {self.smoothing}"))
+        if not 0.0 <= self.mix_alpha <= LARGEST_ALPHA:
+            found.append(Problem("--mix-alpha", f"expected from 0 to {LARGEST_ALPHA:g}, got {self.mix_alpha}"))
         return found
 
 

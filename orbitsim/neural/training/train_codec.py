@@ -19,7 +19,7 @@ from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.probe import fit_probe, pooled
 from orbitsim.neural.split import SplitModel, cut_problems
 from orbitsim.neural.training import artefacts
-from orbitsim.neural.training.codec_options import CodecOptions
+from orbitsim.neural.training.codec_options import CodecOptions, learn_problems
 from orbitsim.neural.training.codec_request import CodecRequest
 from orbitsim.neural.training.codec_setup import make_codecs, take_samples
 from orbitsim.neural.training.codec_task import CodecTask, Head
@@ -140,6 +140,8 @@ def _task(
     if request.target_keep is not None:
         settings.setdefault("keep", request.target_keep)  # null: a mask that knows nothing of the activations
     codecs = make_codecs(request.codec, samples, settings, target_ratio=request.target_ratio)
+    if faults := learn_problems(request.learn or (), codecs):
+        raise InputError(faults)
     head, kind = _head(request, parts, data, device)
     if kind == "none" and request.accuracy:
         note("no accuracy", f"{parts.name} gives neither tokens nor logits of the {len(data.classes)} classes")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from orbitsim.errors import InputError, Problem
 from orbitsim.report.figures.style import FORMATS, new_figure, require_matplotlib, save, style
 from orbitsim.report.palette import COLORS, sequence_name
-from orbitsim.results.files import whole_file
+from orbitsim.results.files import check_place, whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -124,12 +124,13 @@ def check_figure(path: Path) -> None:
     Raises
     ------
     InputError
-        When matplotlib is not installed, or the name ends in no format of figures.
+        When matplotlib is not installed, the name ends in no format of figures, or its place cannot be written.
     """
     require_matplotlib()
     if path.suffix[1:] not in FORMATS:
         known = ", ".join(f".{each}" for each in FORMATS)
         raise InputError(Problem("--figure", f"expected a name that ends in one of {known}, got {path.name}"))
+    check_place(path.parent, "--figure", path.name)
     if path.is_dir():
         raise InputError(Problem("--figure", "expected a file, found a folder", str(path)))
 

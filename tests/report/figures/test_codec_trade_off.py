@@ -128,6 +128,10 @@ def test_what_cannot_be_written_is_refused_by_name(tmp_path):
     with pytest.raises(InputError, match="found a folder"):
         check_figure(tmp_path / "folder.png")
     (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"--figure: expected a place that can be written: .*file is a file, not a fo"):
+        check_figure(tmp_path / "file" / "a.png")
+    check_figure(tmp_path / "new" / "deep" / "a.png")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.png"]
     with pytest.raises(OutputError, match="cannot be written"):
         write_codec_trade_off(RECORDS, tmp_path / "file" / "a.png")
 
