@@ -18,24 +18,6 @@ from orbitsim.cli.app import run_app
 SMALL = ["--cuts", "1,3", "--batch-size", "16", "--precision", "fp32", "--calibration-images", "30"]
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    root = tmp_path_factory.mktemp("codec")
-    one, two = (tiny.write_images(root / name, seed) for name, seed in (("one", 1), ("two", 2)))
-    return {"model": tiny.write_model(root), "one": one, "two": two, "cache": str(root / "cache")}
-
-
-@pytest.fixture
-def orbitsim(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["orbitsim", *arguments])
-        code = run_app()
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
 def test_evaluate_prints_methods_and_cuts(orbitsim, world):
     arguments = ["codec", "evaluate", "--model", world["model"], "--data", world["one"], *SMALL]
     arguments += ["--calibration-data", world["two"], "--cache", world["cache"], "--codec", "uniform"]

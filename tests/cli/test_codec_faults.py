@@ -13,27 +13,8 @@ pytest.importorskip("constriction")
 from neural.evaluation import tiny
 
 from orbitsim import catalog
-from orbitsim.cli.app import run_app
 
 SMALL = ["--cuts", "1,3", "--batch-size", "16", "--precision", "fp32", "--calibration-images", "30"]
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    root = tmp_path_factory.mktemp("codec")
-    one, two = (tiny.write_images(root / name, seed) for name, seed in (("one", 1), ("two", 2)))
-    return {"model": tiny.write_model(root), "one": one, "two": two, "cache": str(root / "cache")}
-
-
-@pytest.fixture
-def orbitsim(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["orbitsim", *map(str, arguments)])
-        code = run_app()
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -5,22 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
-
-import pytest
-
-from orbitsim.cli.app import run_app
-
-
-@pytest.fixture
-def orbitsim(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["orbitsim", *arguments])
-        code = run_app()
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def test_fits_of_a_shipped_trace(orbitsim):
