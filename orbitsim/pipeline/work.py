@@ -224,7 +224,7 @@ def route_problem(
         n_batches=work.n_batches,
         codec_ratio=np.array(table.ratio),
         codec_accuracy=np.array(table.accuracy),
-        codec_loss=np.array(table.hop_loss(codec.rule)),
+        codec_loss=np.array(table.hop_loss(codec.rule, codec.max_accuracy_loss)),
         min_accuracy=table.min_accuracy(codec.max_accuracy_loss),
         max_loss=codec.max_accuracy_loss,
         rule=codec.rule,

@@ -41,7 +41,7 @@ FIGURES = (
     Column("downlink_bytes", "float64", "bytes over downlinks", nullable=True),
     Column("energy_j", "float64", "energy of computing; null where a power is not known", nullable=True),
     Column("energy_origin", "string", "weakest origin of the energy's figures", nullable=True),
-    Column("accuracy_loss_max", "float64", "largest loss of a plan, added over its compressed hops", nullable=True),
+    Column("accuracy_loss_max", "float64", "largest loss of a plan, over all its compressed hops", nullable=True),
     Column("accuracy_min", "float64", "accuracy without compression less that loss", nullable=True),
     Column("compute_s", "float64", "simulated time of computing, all nodes and tasks together", nullable=True),
     *(Column(f"{origin}_share", "float64", f"share of it in {origin} times", nullable=True) for origin in ORIGINS),
@@ -133,11 +133,11 @@ _SPREAD = ("mean", "p50", "p95", "max")
 
 
 def _loss(plans: pd.DataFrame | None, scheme: str, codec: CodecTable) -> float | None:
-    """Return the largest loss of accuracy of a scheme's plans, added over the hops of each; None where not known."""
+    """Return the largest loss of accuracy of a scheme's plans, as far as the codec's table tells; None if unknown."""
     if plans is None:
         return None
     rows = plans[(plans["scheme"] == scheme) & plans["changed"]]
-    losses = [sum(_hop_loss(ratio, codec) for ratio in ratios) for ratios in _plans(rows)]
+    losses = [codec.plan_loss(ratios) for ratios in _plans(rows)]
     largest = max(losses, default=float("nan"))
     return None if largest != largest else largest
 
@@ -152,8 +152,3 @@ def _plans(rows: pd.DataFrame) -> Iterator[list[float]]:
         ratios += [] if ratio != ratio else [ratio]
     if len(rows):
         yield ratios
-
-
-def _hop_loss(ratio: float, codec: CodecTable) -> float:
-    at = [loss for known, loss in zip(codec.ratio, codec.loss, strict=True) if abs(known - ratio) <= 1e-9 * ratio]
-    return min(at, default=float("nan"))

@@ -91,6 +91,10 @@ class LossCurve:
     feature_error: tuple[float, ...]
 
 
+Rule = Literal["per-hop", "cumulative"]
+"""Of the planner: whether the loss is bounded on each compressed hop or over all of them together."""
+
+
 @dataclass(frozen=True, slots=True)
 class CodecTable:
     """A calibration of a codec: what each setting keeps and loses.
@@ -204,22 +208,63 @@ class CodecTable:
         """Return the accuracy floor that a largest loss of accuracy means for this table [1]."""
         return round(self.baseline_accuracy - max_loss, _DECIMALS)
 
-    def hop_loss(self, rule: Literal["per-hop", "cumulative"]) -> tuple[float, ...]:
+    def hop_loss(self, rule: Rule, max_loss: float) -> tuple[float, ...]:
         """Return what a compressed hop counts for under a rule of the planner, for each ratio [1].
 
-        Under ``cumulative`` the losses of hops add up. Where n cuts were measured at once, a hop counts for the n-th
-        part of what they lost together, so that the sum over n hops is what was measured; and for no less than the
-        worst cut lost where cuts were measured alone.
+        Under ``cumulative`` the losses of hops add up to the budget. Where n cuts were measured at once but none alone,
+        a hop counts for the n-th part of what they lost together; a ratio at which they lost more than the budget
+        counts in full, so that no hop has it: what single cuts lose is known only to be no more than that. With up to
+        n hops the budget is then kept however unequal the cuts are, with more of them as far as losses add up. Where
+        cuts were measured alone as well, a hop counts for no less than the worst of them.
+
+        Parameters
+        ----------
+        rule : {"per-hop", "cumulative"}
+            Of the scenario.
+        max_loss : float
+            Its budget. [1]
         """
         if rule == "per-hop" or self.together is None:
             return self.loss
-        share = [lost / len(self.together.after_blocks) for lost in self.together.loss]
-        alone = self.loss if self.cuts else (0.0,) * len(self.loss)
-        return tuple(max(each) for each in zip(share, alone, strict=True))
+        share = self._shares()
+        if self.cuts:
+            return tuple(max(each) for each in zip(share, self.loss, strict=True))
+        return tuple(
+            part if whole <= max_loss else whole for part, whole in zip(share, self.together.loss, strict=True)
+        )
 
-    def allowed(self, max_loss: float, rule: Literal["per-hop", "cumulative"] = "per-hop") -> tuple[float, ...]:
+    def plan_loss(self, ratios: Sequence[float]) -> float:
+        """Return what compressed hops of these ratios lose at most, as far as the table tells [1].
+
+        Losses are added. Where cuts were measured at once, as many hops as that lose no more than all of them at the
+        smallest ratio; more hops lose their shares. Not a number for a ratio that the table does not have.
+        """
+        try:
+            settings = [self._setting(ratio) for ratio in ratios]
+        except LookupError:
+            return math.nan
+        added = sum(self.loss[i] for i in settings)
+        if self.together is None or not settings:
+            return added
+        share = self._shares()
+        whole = max(self.together.loss[i] for i in settings)
+        return min(added, max(whole, sum(share[i] for i in settings)))
+
+    def allowed(self, max_loss: float, rule: Rule = "per-hop") -> tuple[float, ...]:
         """Return the ratios that one compressed hop may have (the paper's Eq. 12), ascending [1]."""
-        return tuple(r for r, lost in zip(self.ratio, self.hop_loss(rule), strict=True) if lost <= max_loss)
+        loss = self.hop_loss(rule, max_loss)
+        return tuple(r for r, lost in zip(self.ratio, loss, strict=True) if lost <= max_loss)
+
+    def _shares(self) -> tuple[float, ...]:
+        """Return what all cuts lost together, for each ratio, spread over them evenly [1]."""
+        assert self.together is not None  # noqa: S101 - asked by the callers
+        return tuple(lost / len(self.together.after_blocks) for lost in self.together.loss)
+
+    def _setting(self, ratio: float) -> int:
+        for i, known in enumerate(self.ratio):
+            if math.isclose(known, ratio, rel_tol=1e-9):
+                return i
+        raise LookupError(ratio)
 
 
 def _problems(ratio: Sequence[float], key: str, values: Sequence[float]) -> list[Problem]:

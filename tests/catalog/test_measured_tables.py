@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 import tomllib
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from orbitsim import catalog
 from orbitsim.catalog.measured_tables import measured_table, measured_table_text
 from orbitsim.errors import InputError
-from orbitsim.types.codec_table import ByteSpread, quantile_mean
+from orbitsim.types.codec_table import ByteSpread, CodecTable, LossCurve, quantile_mean
 
 CURVE = {
     "loss": [0.02, 0.004, 0.0],
@@ -78,19 +80,56 @@ def test_round_trip(tmp_path):
     assert table.provenance["model"] == "tiny"
 
 
-def test_summed_over_hops_the_loss_is_the_one_that_was_measured_at_all_cuts():
-    together = {**CURVE, "loss": [0.03, 0.005, 0.0], "loss_high": [0.04, 0.009, 0.0]}
-    data = {**GOOD, "together": {**together, "after_blocks": [2, 5]}, "cuts": []}
-    table = measured_table(data, "x")
-    assert table.hop_loss("per-hop") == table.loss
-    assert table.hop_loss("cumulative") == (0.015, 0.0025, 0.0)
-    assert table.allowed(0.015) == (0.05, 1.0)
-    assert table.allowed(0.015, "cumulative") == table.ratio
+TOGETHER = {**CURVE, "loss": [0.03, 0.005, 0.0], "loss_high": [0.04, 0.009, 0.0], "after_blocks": [2, 5]}
+
+
+def test_hops_count_for_their_share_of_what_all_cuts_lost_but_never_beyond_the_budget():
+    table = measured_table({**GOOD, "together": TOGETHER, "cuts": []}, "x")
+    assert table.hop_loss("per-hop", 0.01) == table.loss
+    assert table.hop_loss("cumulative", 0.03) == (0.015, 0.0025, 0.0)
+    assert table.allowed(0.03, "cumulative") == table.ratio
+    # One of two hops at 0.02 may have lost nearly all of the 0.03: with a budget below it no hop has that ratio.
+    assert table.hop_loss("cumulative", 0.02) == (0.03, 0.0025, 0.0)
+    assert table.allowed(0.02, "cumulative") == (0.05, 1.0)
     # where a cut alone lost more than its share, that counts
-    alone = measured_table({**data, "cuts": GOOD["cuts"]}, "x")
-    assert alone.hop_loss("cumulative") == (0.02, 0.004, 0.0)
+    alone = measured_table({**GOOD, "together": TOGETHER}, "x")
+    assert alone.hop_loss("cumulative", 0.01) == (0.02, 0.004, 0.0)
     # and without a measurement of all at once the losses of hops are what adds up
-    assert measured_table({**data, "together": None}, "x").hop_loss("cumulative") == table.loss
+    assert measured_table({**GOOD, "together": None}, "x").hop_loss("cumulative", 0.01) == table.loss
+
+
+def test_a_plan_loses_no_more_than_as_many_cuts_lost_together():
+    table = measured_table({**GOOD, "together": TOGETHER, "cuts": [], "accuracy": [0.87, 0.895, 0.9]}, "x")
+    assert table.plan_loss([]) == 0.0
+    assert table.plan_loss([0.02, 0.02]) == pytest.approx(0.03)
+    assert table.plan_loss([0.02, 0.05]) == pytest.approx(0.03)
+    assert table.plan_loss([0.05]) == pytest.approx(0.005)
+    assert table.plan_loss([0.02] * 3) == pytest.approx(0.045)  # one more than was measured: shares
+    assert math.isnan(table.plan_loss([0.03]))
+    without = measured_table({**GOOD, "together": None}, "x")
+    assert without.plan_loss([0.02, 0.05, 1.0]) == pytest.approx(0.024)
+
+
+@given(
+    st.lists(st.floats(0.0, 0.2), min_size=2, max_size=5),
+    st.integers(1, 6),
+    st.floats(0.0, 0.3),
+    st.booleans(),
+    st.data(),
+)
+def test_what_the_cumulative_rule_lets_through_keeps_the_budget(losses, n_cuts, budget, is_alone_known, data):
+    lost = sorted(losses, reverse=True)
+    ratio = [(i + 1) / (len(lost) + 1) for i in range(len(lost))] + [1.0]
+    curve = LossCurve(tuple(range(1, n_cuts + 1)), (*lost, 0.0), (*lost, 0.0), (*lost, 0.0), (*lost, 0.0))
+    alone = [data.draw(st.floats(0.0, 1.0)) * x for x in lost]
+    alone = [*np.maximum.accumulate(alone[::-1])[::-1].tolist(), 0.0] if is_alone_known else [*lost, 0.0]
+    cuts = (curve,) if is_alone_known else ()
+    accuracy = tuple(1.0 - x for x in alone)
+    table = CodecTable("x", tuple(ratio), accuracy, tuple(alone), together=curve, cuts=cuts)
+    counted = dict(zip(ratio, table.hop_loss("cumulative", budget), strict=True))
+    hops = data.draw(st.lists(st.sampled_from(ratio), max_size=8))
+    if sum(counted[hop] for hop in hops) <= budget:
+        assert table.plan_loss(hops) <= budget + 1e-12
 
 
 def test_minimal_table_is_enough():

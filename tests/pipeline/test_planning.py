@@ -51,9 +51,10 @@ def test_a_budget_for_all_hops_counts_what_all_cuts_lost_together():
     plan = factory.desk.answer("collaborative", Question(0.0), factory.deliver).plan
     used = [ratio for ratio in plan.ratio if ratio is not None]
     n_cuts = len(table.together.after_blocks)
-    share = dict(zip(table.ratio, table.hop_loss("cumulative"), strict=True))
+    share = dict(zip(table.ratio, table.hop_loss("cumulative", budget), strict=True))
     assert 2 <= len(used) <= n_cuts
     assert sum(share[ratio] for ratio in used) <= budget
+    assert table.plan_loss(used) <= budget
     # as many hops as were measured at once may all have the ratio at which they lost the budget
     assert max(used) <= table.ratio[at]
     # counting each hop for all of it, as before, would have left one at most
