@@ -149,6 +149,9 @@ def _faults(file: _MeasuredFile) -> Iterator[Problem]:
     after = [cut.after_block for cut in file.cuts]
     if sorted(set(after)) != after:
         yield Problem("cuts", f"expected cuts in ascending order of after_block, each once, got {after}")
+    if file.together is not None and sorted(set(file.together.after_blocks)) != file.together.after_blocks:
+        got = file.together.after_blocks
+        yield Problem("together.after_blocks", f"expected blocks in ascending order, each once, got {got}")
     if file.bytes is not None:
         yield from _spread_faults(file.bytes)
 

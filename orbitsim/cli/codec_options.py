@@ -148,6 +148,8 @@ def check_options(
         check(check_figure, figure)
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # as Python has bytes that are no text
         problems.append(Problem("--name", f"expected text in UTF-8, got {name!r}"))
+    elif not name.isprintable():  # it is shown in terminals and stands in a file of lines
+        problems.append(Problem("--name", f"expected letters that print, got {name!r}"))
     if problems:
         raise InputError(problems)
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from orbitsim.errors import InputError
 from orbitsim.neural.layout import Layout
 
 
@@ -199,6 +200,12 @@ class EmbeddingPart(nn.Module):
         try:
             with torch.inference_mode(mode=False), torch.no_grad():
                 hidden = self._run(skeleton, x.clone())
+        except (AttributeError, TypeError, IndexError, KeyError) as error:
+            model = type(self.skeleton).__name__
+            message = (
+                f"expected a model that only calls its blocks, one after another; {model} looks into them: {error}"
+            )
+            raise InputError(message) from error
         finally:
             for handle in handles:
                 handle.remove()

@@ -156,6 +156,7 @@ def changed(path, value):
     [
         (("ratio",), [0.05, 0.02, 1.0], "ratio", "ascending"),
         (("ratio",), [0.02, 0.02, 1.0], "ratio", "each ratio once"),
+        (("together", "after_blocks"), [2, 2], "together.after_blocks", "each once"),
         (("ratio", 0), 0.0, "ratio.0", "greater than 0"),
         (("ratio", 2), 1.5, "ratio.2", "less than or equal to 1"),
         (("ratio", 0), "a", "ratio.0", "number"),

@@ -193,9 +193,14 @@ def test_a_damaged_file_of_the_cache_is_computed_again_with_a_note(evaluate, tmp
     assert (code, "damaged" in err) == (0, False)
 
 
-@pytest.mark.parametrize("name", ["a\x7fb", 'q"\\\t\x01'])
-def test_a_table_of_any_name_can_be_read_back(orbitsim, world, tmp_path, name):
-    out = tmp_path / "mine.toml"
+@pytest.mark.parametrize("name", ["a\x7fb", "a\nb", "\x1b[2J", "\u202e"])
+def test_a_name_that_would_not_print_is_refused(orbitsim, world, tmp_path, name):
+    words = ["codec", "calibrate", "--data", world["one"], "--rows", tmp_path / "rows", "--out", tmp_path / "x.toml"]
+    refused(orbitsim(*words, "--name", name), f"--name: expected letters that print, got {name!r}")
+
+
+def test_a_table_of_any_name_can_be_read_back(orbitsim, world, tmp_path):
+    name, out = 'q"\\ ü', tmp_path / "mine.toml"
     words = ["codec", "calibrate", "--model", world["model"], "--data", world["one"], "--data", world["two"], *SMALL]
     words += ["--seeds", "1", "--cache", world["cache"], "--rows", tmp_path / "rows", "--codec", "uniform"]
     code, _, err = orbitsim(*words, "--ratios", "6,9", "--out", out, "--name", name, "--format", "json")

@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from orbitsim.errors import InputError, OutputError
 from orbitsim.neural.codecs.base import Codec
 from orbitsim.neural.codecs.registry import make_codec
+from orbitsim.neural.tensor_file import contents_hash, write_tensors
 
 FILE_VERSION = 1
 _KEY = "orbitsim_codec"
+_HASH_KEY = "sha256"  # of tensors and header; older files have none
 
 
 def save_codec(codec: Codec, path: str | Path, provenance: dict[str, Any] | None = None) -> None:
@@ -39,11 +40,9 @@ def save_codec(codec: Codec, path: str | Path, provenance: dict[str, Any] | None
         "provenance": provenance or {},
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in codec.state_dict().items()}
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
+    path, content = Path(path), json.dumps(header, sort_keys=True)
     try:
-        save_file(tensors, unfinished, metadata={_KEY: json.dumps(header, sort_keys=True)})
-        unfinished.replace(path)
+        write_tensors(path, tensors, {_KEY: content, _HASH_KEY: contents_hash(tensors, content)})
     except (OSError, SafetensorError) as fault:
         raise OutputError(f"{path}: cannot write the codec: {fault}") from fault
 
@@ -64,6 +63,8 @@ def load_codec(path: str | Path) -> Codec:
         raise fault.located(path) from fault
     except (RuntimeError, TypeError) as fault:
         raise InputError(f"{path}: expected the state of a codec {header['kind']}: {fault}") from fault
+    if any(torch.isnan(tensor).any() for tensor in tensors.values() if tensor.is_floating_point()):
+        raise InputError(f"{path}: expected numbers in the state of a codec {header['kind']}, found some that are none")
     codec.eval()
     if codec.codec_id != header["codec_id"]:
         raise InputError(f"{path}: expected the codec {header['codec_id']}, as its header says, got {codec.codec_id}")
@@ -80,11 +81,17 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        header = json.loads(metadata[_KEY])
+        content = metadata[_KEY]
+        header = json.loads(content)
     except KeyError as fault:
         raise InputError(f"{path}: expected a codec, got a safetensors file without one") from fault
     except (OSError, SafetensorError, ValueError) as fault:
         raise InputError(f"{path}: expected a readable safetensors file with a codec: {fault}") from fault
+    if metadata.get(_HASH_KEY) not in (None, contents_hash(tensors, content)):
+        raise InputError(
+            f"{path}: expected the codec that was written, but the contents do not match their checksum: it was "
+            "damaged since; restore a copy of it, or train or calibrate again"
+        )
     if not isinstance(header, dict) or header.get("version") != FILE_VERSION:
         raise InputError(f"{path}: expected a codec file of version {FILE_VERSION}")
     missing = {"kind", "settings", "codec_id"} - header.keys()

@@ -12,6 +12,7 @@ from torch import nn
 
 from orbitsim.neural.huggingface import OneTensor, parts_of_model
 from orbitsim.neural.parts import ModelParts
+from orbitsim.neural.repeatable import check_repeatable
 from orbitsim.neural.zoo import load_model
 
 Precision = Literal["fp32", "bf16"]
@@ -24,6 +25,7 @@ def evaluation_model(name: str, *, allow_download: bool = False) -> ModelParts:
     that a small ViT trained on one data set is measured on another whose classes it does not have.
     """
     parts = load_model(name, allow_download=allow_download)
+    check_repeatable(parts)
     if parts.output == "logits" and isinstance(parts.whole, OneTensor):
         base = getattr(parts.whole.model, "base_model", None)
         if base is not None and base is not parts.whole.model:

@@ -6,19 +6,17 @@ JSON.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from orbitsim.errors import InputError, OutputError
+from orbitsim.neural.tensor_file import contents_hash, write_tensors
 
 VERSION = 1
 _KEY = "orbitsim_checkpoint"
@@ -50,13 +48,8 @@ def write_checkpoint(path: Path, groups: Groups, state: Mapping[str, Any]) -> No
         for name, tensor in named.items()
     }
     content = json.dumps({"version": VERSION, "state": dict(state)})
-    metadata = {_KEY: content, _HASH_KEY: _hash(tensors, content)}
-    unfinished = path.with_name(path.name + ".part")
     try:
-        save_file(tensors, unfinished, metadata=metadata)
-        with unfinished.open("rb") as file:
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_tensors(path, tensors, {_KEY: content, _HASH_KEY: contents_hash(tensors, content)})
     except (OSError, SafetensorError) as fault:
         raise OutputError(f"{path}: cannot write the checkpoint: {fault}") from fault
 
@@ -73,7 +66,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get(_HASH_KEY) not in (None, _hash(tensors, metadata[_KEY])):
+        if metadata.get(_HASH_KEY) not in (None, contents_hash(tensors, metadata[_KEY])):
             raise InputError(
                 f"{path}: expected the checkpoint that was written, but its contents do not match their checksum: it "
                 "was damaged since; restore a copy of it, or train again in another folder"
@@ -89,16 +82,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
         group, _, name = key.partition("/")
         groups.setdefault(group, {})[name] = tensor
     return groups, state
-
-
-def _hash(tensors: Mapping[str, Tensor], content: str) -> str:
-    """Return the SHA-256 over the JSON and the tensors, each with name, type, shape and bytes."""
-    digest = hashlib.sha256(content.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:

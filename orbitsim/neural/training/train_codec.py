@@ -17,6 +17,7 @@ from orbitsim.neural.evaluation.backbone import blocks_hash
 from orbitsim.neural.images import batches
 from orbitsim.neural.parts import ModelParts
 from orbitsim.neural.probe import fit_probe, pooled
+from orbitsim.neural.repeatable import check_repeatable
 from orbitsim.neural.split import SplitModel, cut_problems
 from orbitsim.neural.training import artefacts
 from orbitsim.neural.training.codec_options import CodecOptions, learn_problems
@@ -112,6 +113,7 @@ def _model(request: CodecRequest) -> ModelParts:
             problems += error.problems
     if problems:
         raise InputError(problems)
+    check_repeatable(parts)
     return parts
 
 

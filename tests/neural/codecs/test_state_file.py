@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from neural.codecs.cases import CODECS, natural, same_bits
@@ -67,12 +69,44 @@ def test_a_changed_state_is_refused(tmp_path: Path) -> None:
     tensors = load_file(file)
     tensors["step"] = tensors["step"] * 2
     save_file(tensors, file, metadata=metadata)
+    with pytest.raises(InputError, match="do not match their checksum"):
+        load_codec(file)
+    del metadata["sha256"]  # as files from before it was kept: what streams rest on is still compared
+    save_file(tensors, file, metadata=metadata)
     with pytest.raises(InputError, match="as its header says"):
         load_codec(file)
     del tensors["step"]
     save_file(tensors, file, metadata=metadata)
     with pytest.raises(InputError, match="expected the state of a codec transform"):
         load_codec(file)
+
+
+def test_a_state_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    codec = copy.deepcopy(CODECS["transform"])
+    with torch.no_grad():
+        codec.step.fill_(float("nan"))
+    file = tmp_path / "codec.safetensors"
+    save_codec(codec, file)
+    with pytest.raises(InputError, match="expected numbers in the state of a codec transform"):
+        load_codec(file)
+
+
+def test_any_bit_that_changes_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "codec.safetensors"
+    rng = np.random.default_rng(5)
+    for name in ("transform", "gumbel"):
+        save_codec(next(codec for key, codec in CODECS.items() if key.startswith(name)), file)
+        whole = file.read_bytes()
+        first = 8 + int.from_bytes(whole[:8], "little")  # of the tensors; before it stands the header
+        for _ in range(60):
+            damaged = bytearray(whole)
+            damaged[int(rng.integers(first, len(whole)))] ^= 1 << int(rng.integers(8))
+            file.write_bytes(damaged)
+            with pytest.raises(InputError, match=r"checksum|readable safetensors"):
+                load_codec(file)
+        file.write_bytes(whole)
+        assert load_codec(file).codec_id
+    assert [path.name for path in tmp_path.iterdir()] == ["codec.safetensors"]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
