@@ -156,8 +156,8 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".json"])
-@pytest.mark.parametrize("damage", ["empty", "cut short", "text"])
+# Every damage to every array and row is tried in tests/neural/evaluation; here each reaches the command line once.
+@pytest.mark.parametrize(("damage", "suffix"), [("empty", ".npz"), ("text", ".json")])
 def test_a_damaged_row_is_named_and_measured_again_once_removed(evaluate, tmp_path, damage, suffix):
     code, first, _ = evaluate()
     assert code == 0
@@ -172,8 +172,10 @@ def test_a_damaged_row_is_named_and_measured_again_once_removed(evaluate, tmp_pa
     assert times.sub("", again) == times.sub("", first)
 
 
-@pytest.mark.parametrize("damage", sorted(DAMAGES))
-@pytest.mark.parametrize("name", ["probe-*-2.npz", "first.npy", "final.npy", "pooled.npy"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("probe-*-2.npz", "cut short"), ("first.npy", "empty"), ("final.npy", "text"), ("pooled.npy", "one byte")],
+)
 def test_a_damaged_file_of_the_cache_is_computed_again_with_a_note(evaluate, tmp_path, name, damage):
     code, first, _ = evaluate()
     assert code == 0

@@ -149,7 +149,7 @@ def test_the_upper_end_of_the_loss_covers_the_truth_as_often_as_it_says():
     sweep = sweep_methods("uniform", [10.0, 20.0], [], 2, {})
     rng = np.random.default_rng(3)
     covered = 0
-    for _ in range(60):
+    for _ in range(30):
         rows = []
         for method in sweep:
             clean = rng.random(120) < 0.9
@@ -157,7 +157,7 @@ def test_the_upper_end_of_the_loss_covers_the_truth_as_often_as_it_says():
             rows.append(replace(row(method, "one", 1, method.ratio, 0.0), clean_right=clean, coded_right=coded))
         rows[1] = replace(rows[1], clean_right=rows[0].clean_right)
         covered += table_data("toy", "a toy", rows, sweep, command="none")["loss_high"][0] >= 0.009
-    assert covered >= 57  # 97.5 % of 60, less what chance explains; the bootstrap alone reached about 40
+    assert covered >= 28  # 97.5 % of 30, less what chance explains; the bootstrap alone reached about 20
 
 
 def test_cuts_alone_are_to_reach_as_far_as_all_together():
