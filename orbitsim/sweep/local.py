@@ -61,8 +61,16 @@ def run_in_processes(cells: Sequence[Cell], n_workers: int) -> Iterator[CellResu
         running: dict[Future[CellResult], Cell] = {}
         while waiting or running:
             while waiting and len(running) <= n_workers:  # one more than run at a time, so that none has to wait
-                cell = waiting.popleft()
-                running[pool.submit(cell)] = cell
+                try:
+                    running[pool.submit(waiting[0])] = waiting[0]
+                except BrokenProcessPool:  # a process died since the last results; what it ran is told of below
+                    break
+                waiting.popleft()
+            if not running:  # it died with nothing to do
+                pool.end()
+                pool = _Pool(n_workers)
+                pool.greet()
+                continue
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             lost: list[Cell] = []
             for future in done:

@@ -56,6 +56,7 @@ def _found(changes: Mapping[str, Any], stages: Stages | None) -> str:
     return json.dumps([result.summary, tables, result.notes])
 
 
+@pytest.mark.slow
 def test_a_run_on_the_stages_of_others_finds_what_it_finds_alone() -> None:
     # Every change is made to one scenario, so each run meets parts of many others and must take only what is its own.
     shared = Stages()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import re
 import resource
@@ -24,6 +25,7 @@ from orbitsim.loading import load_scenario
 from orbitsim.pipeline.run import run_scenario
 from orbitsim.sweep import SweepResult, load_sweep, read_sweep, run_sweep
 from orbitsim.sweep.cells import Cell
+from orbitsim.sweep.local import run_in_processes
 from orbitsim.sweep.table import FIGURES, LEADING, TIMES
 from orbitsim.sweep.work import run_cell
 
@@ -166,6 +168,23 @@ def test_a_process_that_dies_costs_only_its_own_cell(tmp_path: Path, monkeypatch
     assert lost["error"].str.contains("the process that ran it died").all()
     assert set(frame.loc[frame["planner.kind"] != "sweep.cell_planners:fatal", "status"]) == {"ok"}
     assert len(frame) == 12
+
+
+@pytest.mark.parametrize("n_workers", [1, 2])
+def test_processes_that_die_between_two_results_cost_no_cell(tmp_path: Path, n_workers: int) -> None:
+    cells = load_sweep(tiny.written(tmp_path, tiny.grid_of(5))).cells
+    results = run_in_processes(cells, n_workers)
+    found = [next(results)]
+    workers = [child for child in multiprocessing.active_children() if child.pid is not None]
+    assert len(workers) == n_workers
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.join()
+    found += results  # the next cell is handed to processes that are gone
+    assert {result.key for result in found} == {cell.key for cell in cells}
+    assert len(found) == len(cells)
+    assert not any(result.failed for result in found)
 
 
 # -- folders ---------------------------------------------------------------------------------------------------------

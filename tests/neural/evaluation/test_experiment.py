@@ -121,6 +121,7 @@ def test_only_one_cut(experiment, world):
     assert row.codec_ids[0][0] is None
 
 
+@pytest.mark.slow
 def test_rows_resume_after_a_kill(experiment, world, tmp_path, monkeypatch):
     """Killed in the middle, the run goes on with the rows that are missing, and ends with the same numbers."""
     methods = [Method("uniform", settings={"bits": bits}) for bits in (3, 5)]

@@ -47,6 +47,7 @@ def test_the_loss_falls(tmp_path):
     assert history[1]["steps"] == 8  # 60 samples, 8 a step
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_to_the_same_bits(tmp_path):
     whole = tmp_path / "whole"
     whole.mkdir()
