@@ -40,5 +40,5 @@ def check_repeatable(parts: ModelParts) -> None:
     finally:
         parts.whole.train(was_training)
     if first.shape != second.shape or (first - second).abs().max() > _TOLERANCE * first.abs().max():
-        message = f"expected a model that gives an image the same output each time; {parts.name} draws at random"
-        raise InputError(Problem("--model", message))
+        expected = "expected a model that gives an image the same output each time, whole and in parts"
+        raise InputError(Problem("--model", f"{expected}; {parts.name} does not (it may draw at random)"))
